@@ -1,0 +1,58 @@
+// Every bound of the product, unit last, with what breaks if it grows. Check a bound once, at the
+// edge that receives the input; below, it is a fact.
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+// One request.
+
+/** Decoded body. An isolate has 128 MB and JSON.parse needs several times its input. */
+export const REQUEST_BYTES_MAX = 20 * MIB
+/** Records of one request: above, the answer takes too long to be worth waiting for. */
+export const REQUEST_RECORDS_MAX = 100_000
+/** JSON values of one body: 20 MB of `{}` would parse to 461 MB of heap. */
+export const JSON_VALUES_MAX = 1_000_000
+/** JSON brackets open at once: every later walk may recurse this deep, and no deeper. */
+export const JSON_DEPTH_MAX = 160
+/** AnyValues inside each other in protobuf: deeper, the record is refused (otlp.md D20). */
+export const PROTOBUF_DEPTH_MAX = 100
+/** Decoded bodies being worked on in one isolate at once; above, 503. Four full requests would not fit 128 MB. */
+export const IN_FLIGHT_BYTES_MAX = 32 * MIB
+/** Body of an admin request. */
+export const ADMIN_BODY_BYTES_MAX = 64 * KIB
+
+// One record: what is over is cut and listed in `metadata.cut`, never refused (design.md 4).
+
+/** The message. Larger ones are dumps, and a block of them would hold a dozen records. */
+export const MESSAGE_BYTES_MAX = 256 * KIB
+/** The text of one attribute value, JSON text of arrays and maps included. */
+export const ATTRIBUTE_BYTES_MAX = 64 * KIB
+export const ATTRIBUTES_MAX = 1024
+export const ATTRIBUTE_KEY_BYTES_MAX = 512
+/** Arrays and maps inside each other that are kept. */
+export const ATTRIBUTE_DEPTH_MAX = 32
+/** The whole record, its share of resource and scope left out: two always fit a segment. */
+export const RECORD_BYTES_MAX = MIB
+/** All attributes of one resource or scope together: every record of the request may name another. */
+export const RESOURCE_BYTES_MAX = 256 * KIB
+/** A text column of the schema: ids and names. The attribute it came from keeps the whole text. */
+export const COLUMN_BYTES_MAX = 1024
+/** Entries of `metadata.cut` in one record. */
+export const CUT_ENTRIES_MAX = 32
+/** (key, type) pairs of one batch with a column of their own; a million keys must not make a million arrays. */
+export const ATTRIBUTE_COLUMNS_MAX = 512
+
+// Storage.
+
+/** One row or BLOB: SQLite in a Durable Object takes 2 MB (documented), local runs take more. */
+export const ROW_BYTES_MAX = 1_900_000
+/** Records of one segment: the unit of scanning, so a scan yields at least this often. */
+export const SEGMENT_RECORDS_MAX = 8192
+/** Raw bytes aimed at per segment; compresses to a few hundred KB. */
+export const SEGMENT_RAW_BYTES_TARGET = 4 * MIB
+
+// Answers.
+
+/** A partial success text is read by people in a log line (otlp.md H10). */
+export const ERROR_MESSAGE_BYTES_MAX = KIB
+export const REQUEST_ID_CHARS_MAX = 128

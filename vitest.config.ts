@@ -1,0 +1,30 @@
+import { cloudflareTest } from '@cloudflare/vitest-plugin'
+import { defineConfig } from 'vitest/config'
+
+// Two projects: `node` for the pure folders, in milliseconds; `workerd` for what needs the real
+// runtime, Durable Objects included. Programs of others are test/interop, apart (npm run test:interop).
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'node',
+          include: ['test/{ingest,block,query,fuzz,process}/**/*.test.ts', 'test/*.test.ts'],
+          environment: 'node',
+        },
+      },
+      {
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: './wrangler.jsonc' },
+            miniflare: { bindings: { ADMIN_KEY: 'test-admin-key' } },
+          }),
+        ],
+        test: {
+          name: 'workerd',
+          include: ['test/{shard,tenant,api,flow}/**/*.test.ts'],
+        },
+      },
+    ],
+  },
+})
