@@ -48,10 +48,32 @@ export const ATTRIBUTE_COLUMNS_MAX = 512
 export const ROW_BYTES_MAX = 1_900_000
 /** Records of one segment: the unit of scanning, so a scan yields at least this often. */
 export const SEGMENT_RECORDS_MAX = 8192
-/** Raw bytes aimed at per segment; compresses to a few hundred KB. */
-export const SEGMENT_RAW_BYTES_TARGET = 4 * MIB
+/** Raw bytes aimed at per segment: its JSON text is one string in memory, twice. */
+export const SEGMENT_RAW_BYTES_TARGET = 8 * MIB
+/** Bytes of one tenant's shard: the platform's object holds 10 GB, and a full one cannot even compact. */
+export const DATABASE_BYTES_MAX = 9_000_000_000
+/** Appends waiting for their commit in one shard; above, 503: they are held in its 128 MB. */
+export const PENDING_BYTES_MAX = 32 * MIB
+/** How long the appends after a commit gather before the next one. */
+export const GROUP_COMMIT_MS = 20
+/** How long a batch id is remembered: longer than exporters retry. */
+export const BATCH_ID_MS = 10 * 60 * 1000
+/** Batch ids remembered at most in one shard: 16 B each, in a table at most two thirds full. */
+export const BATCH_IDS_MAX = 1_000_000
 
 // Answers.
+
+/** Segments in one reply of a shard: RPC takes 32 MiB, and the first page rarely needs more than a few. */
+export const CANDIDATE_BYTES_FIRST = MIB
+export const CANDIDATE_BYTES_MAX = 16 * MIB
+export const QUERY_LIMIT_DEFAULT = 100
+export const QUERY_LIMIT_MAX = 1000
+/** `q`, and every other value of a query: they travel with every plan. */
+export const QUERY_TEXT_BYTES_MAX = 4 * KIB
+/** Conditions on attributes in one query. */
+export const QUERY_ATTRIBUTES_MAX = 32
+/** Records of one page, raw: a page ends early rather than fill the isolate. */
+export const PAGE_BYTES_MAX = 16 * MIB
 
 /** A partial success text is read by people in a log line (otlp.md H10). */
 export const ERROR_MESSAGE_BYTES_MAX = KIB
