@@ -1,0 +1,296 @@
+// Apps and their keys. Open to the owner, and to a key with role `admin` for its own app. The
+// registry does the work; here bodies become its nouns and its nouns become answers.
+
+import { type Context, Hono } from 'hono'
+import { z } from 'zod'
+import { ADMIN_BODY_BYTES_MAX } from '../limits.ts'
+import { err, ok, type Result } from '../result.ts'
+import { askRegistry, forgetApp, forgetKey, makeKey, type RegistrySurface } from '../tenant/keys.ts'
+import type { App, AppRef, Key } from '../tenant/registry.ts'
+import { answer, type HonoEnv } from './answer.ts'
+import { authenticate, type Caller, scopeOf } from './auth.ts'
+
+const APP_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/
+/** A tenant's shards all answer every query, and a request may make few calls. */
+const SHARDS_MAX = 64
+const NAME_CHARS_MAX = 128
+/** The bound of the column it is compared with leaves room. */
+const WORKSPACE_CHARS_MAX = 256
+/** The end of year 9999: the last an ISO text with four digits can say. */
+const TIME_MS_MAX = 253_402_300_799_999
+const LOCATION_HINTS = [
+  'wnam',
+  'enam',
+  'sam',
+  'weur',
+  'eeur',
+  'apac',
+  'apac-ne',
+  'apac-se',
+  'oc',
+  'afr',
+  'me',
+] as const satisfies DurableObjectLocationHint[]
+
+const name = z.string().trim().min(1).max(NAME_CHARS_MAX)
+const NewAppBody = z.strictObject({
+  app_id: z.string().regex(APP_ID, `must match ${APP_ID.source}`),
+  name: name.optional(),
+  shards: z.int().min(1).max(SHARDS_MAX).default(1),
+  location_hint: z.enum(LOCATION_HINTS).optional(),
+})
+const NewKeyBody = z
+  .strictObject({
+    role: z.enum(['ingest', 'read', 'admin']),
+    name: name.optional(),
+    workspace_id: z.string().min(1).max(WORKSPACE_CHARS_MAX).optional(),
+    expires_at: z.union([z.string(), z.number()]).optional(),
+  })
+  .refine((key) => key.role !== 'admin' || key.workspace_id === undefined, {
+    path: ['workspace_id'],
+    error: 'an admin key is for the whole app: leave workspace_id out, or choose another role',
+  })
+
+export const adminRoutes = new Hono<HonoEnv>()
+
+adminRoutes.post('/apps', async (c) => {
+  const caller = await authenticate(c.env, c.req.raw.headers, Date.now())
+  if (!caller.ok) return answer(c, caller)
+  if (caller.data.grant !== null) {
+    return answer(c, err('forbidden', 'only ADMIN_KEY makes apps'))
+  }
+  const body = await readBody(c, NewAppBody)
+  if (!body.ok) return answer(c, body)
+  const { app_id: appId, name, shards, location_hint } = body.data
+  const made = await ask(c, (registry) =>
+    registry.createApp({
+      appId,
+      name: name ?? null,
+      shards,
+      locationHint: location_hint ?? null,
+    }),
+  )
+  forgetApp(appId)
+  return answer(c, mapped(made, wireApp))
+})
+
+adminRoutes.get('/apps', async (c) => {
+  const caller = await authenticate(c.env, c.req.raw.headers, Date.now())
+  if (!caller.ok) return answer(c, caller)
+  if (caller.data.grant === null) {
+    const apps = await ask(c, (registry) => registry.listApps())
+    return answer(
+      c,
+      mapped(apps, (all) => ({ apps: all.map(wireApp) })),
+    )
+  }
+  const ref = refOf(caller.data, null)
+  if (!ref.ok) return answer(c, ref)
+  const app = await ask(c, (registry) => registry.getApp(ref.data))
+  return answer(
+    c,
+    mapped(app, (own) => ({ apps: [wireApp(own)] })),
+  )
+})
+
+adminRoutes.get('/apps/:app_id', async (c) => {
+  const ref = await enter(c, c.req.param('app_id'))
+  if (!ref.ok) return answer(c, ref)
+  return answer(c, mapped(await ask(c, (registry) => registry.getApp(ref.data)), wireApp))
+})
+
+adminRoutes.delete('/apps/:app_id', async (c) => {
+  const ref = await enter(c, c.req.param('app_id'))
+  if (!ref.ok) return answer(c, ref)
+  const { appId } = ref.data
+  if (c.req.query('confirm') !== appId) {
+    return answer(
+      c,
+      err(
+        'bad_request',
+        `this deletes all data and keys of the app: repeat it with ?confirm=${appId}`,
+      ),
+    )
+  }
+  const gone = await ask(c, (registry) => registry.deleteApp(ref.data))
+  forgetApp(appId)
+  return answer(
+    c,
+    mapped(gone, () => ({ app_id: appId, deleted: true })),
+  )
+})
+
+adminRoutes.post('/apps/:app_id/keys', async (c) => {
+  const ref = await enter(c, c.req.param('app_id'))
+  if (!ref.ok) return answer(c, ref)
+  const body = await readBody(c, NewKeyBody)
+  if (!body.ok) return answer(c, body)
+  const { role, name, workspace_id, expires_at } = body.data
+  const expiresMs = expiryOf(expires_at, Date.now())
+  if (!expiresMs.ok) return answer(c, expiresMs)
+  const { key, hashHex, prefix } = makeKey(role)
+  const made = await ask(c, (registry) =>
+    registry.createKey(ref.data, {
+      role,
+      name: name ?? null,
+      workspaceId: workspace_id ?? null,
+      prefix,
+      expiresMs: expiresMs.data,
+      hashHex,
+    }),
+  )
+  // Without last_used, which a key that was made this moment has not.
+  return answer(
+    c,
+    mapped(made, (stored) => {
+      const { key_id, last_used: _, ...shown } = wireKey(stored)
+      return { key_id, key, ...shown }
+    }),
+  )
+})
+
+adminRoutes.get('/apps/:app_id/keys', async (c) => {
+  const ref = await enter(c, c.req.param('app_id'))
+  if (!ref.ok) return answer(c, ref)
+  const keys = await ask(c, (registry) => registry.listKeys(ref.data))
+  return answer(
+    c,
+    mapped(keys, (all) => ({ keys: all.map(wireKey) })),
+  )
+})
+
+adminRoutes.get('/apps/:app_id/keys/:key_id', async (c) => {
+  const ref = await enter(c, c.req.param('app_id'))
+  if (!ref.ok) return answer(c, ref)
+  const keyId = c.req.param('key_id')
+  return answer(c, mapped(await ask(c, (registry) => registry.getKey(ref.data, keyId)), wireKey))
+})
+
+adminRoutes.delete('/apps/:app_id/keys/:key_id', async (c) => {
+  const ref = await enter(c, c.req.param('app_id'))
+  if (!ref.ok) return answer(c, ref)
+  const keyId = c.req.param('key_id')
+  const gone = await ask(c, (registry) => registry.deleteKey(ref.data, keyId))
+  forgetKey(keyId)
+  return answer(
+    c,
+    mapped(gone, () => ({ key_id: keyId, deleted: true })),
+  )
+})
+
+/** The app of the path, once the caller is known to administer it. */
+async function enter(c: Context<HonoEnv>, appId: string): Promise<Result<AppRef>> {
+  const caller = await authenticate(c.env, c.req.raw.headers, Date.now())
+  return caller.ok ? refOf(caller.data, appId) : caller
+}
+
+function refOf(caller: Caller, appId: string | null): Result<AppRef> {
+  const scope = scopeOf(caller, { need: 'admin', appId })
+  if (!scope.ok) return scope
+  return ok({ appId: scope.data, tenantId: caller.grant?.tenant.tenantId ?? null })
+}
+
+/** When a key ends, in ms; null: never. A time without a zone is UTC, a number is seconds, ms, µs or ns by its size. */
+function expiryOf(sent: string | number | undefined, nowMs: number): Result<number | null> {
+  if (sent === undefined) return ok(null)
+  const ms = typeof sent === 'number' ? msOfNumber(sent) : msOfText(sent)
+  if (ms === null) {
+    return err('bad_request', `expires_at: ${JSON.stringify(sent).slice(0, 64)} is not a time`)
+  }
+  if (ms <= nowMs) return err('bad_request', `expires_at: ${iso(ms)} is not in the future`)
+  return ok(ms)
+}
+
+function msOfText(text: string): number | null {
+  const form = z.iso.datetime({ offset: true, local: true }).safeParse(text)
+  if (!form.success) return null
+  return Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`)
+}
+
+function msOfNumber(number: number): number | null {
+  const [unit] = [1e-3, 1, 1e3, 1e6].filter((_, i) => number < 1e11 * 1000 ** i || i === 3)
+  const ms = Math.round(number / unit!)
+  return number >= 0 && ms <= TIME_MS_MAX ? ms : null
+}
+
+async function ask<T>(
+  c: Context<HonoEnv>,
+  call: (registry: RegistrySurface) => Promise<Result<T>>,
+): Promise<Result<T>> {
+  const asked = await askRegistry(c.env, call)
+  return asked.ok ? asked.data : asked
+}
+
+/**
+ * A JSON body of the shape asked for. The media type is not looked at: `curl -d` sends a form's, and
+ * nothing but JSON could have been meant.
+ */
+async function readBody<T>(c: Context<HonoEnv>, shape: z.ZodType<T>): Promise<Result<T>> {
+  const encoding = c.req.header('Content-Encoding')
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    return err('unsupported_encoding', 'this door takes plain JSON, not compressed')
+  }
+  const bytes = await readAtMost(c.req.raw.body, ADMIN_BODY_BYTES_MAX)
+  if (bytes === null) {
+    return err('too_large', `the body has more than ${ADMIN_BODY_BYTES_MAX} bytes`, {
+      max: ADMIN_BODY_BYTES_MAX,
+    })
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes))
+  } catch (e) {
+    // SyntaxError of the JSON, TypeError of the UTF-8: both are the sender's.
+    return err('bad_json', `the body is not JSON: ${(e as Error).message}`)
+  }
+  const parsed = shape.safeParse(value)
+  if (parsed.success) return ok(parsed.data)
+  const problems = parsed.error.issues.map((issue) => {
+    const path = issue.path.join('.')
+    return path === '' ? issue.message : `${path}: ${issue.message}`
+  })
+  return err('bad_request', problems.join('; '), { problems })
+}
+
+/** Null when there is more; what is over is not read. */
+async function readAtMost(body: ReadableStream | null, max: number): Promise<Uint8Array | null> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
+    length += chunk.length
+    if (length > max) return null
+    chunks.push(chunk)
+  }
+  const all = new Uint8Array(length)
+  let at = 0
+  for (const chunk of chunks) {
+    all.set(chunk, at)
+    at += chunk.length
+  }
+  return all
+}
+
+const wireApp = (app: App) => ({
+  app_id: app.appId,
+  name: app.name,
+  created_at: iso(app.createdMs),
+  shards: app.shards,
+  location_hint: app.locationHint,
+})
+
+const wireKey = (key: Key) => ({
+  key_id: key.keyId,
+  role: key.role,
+  name: key.name,
+  workspace_id: key.workspaceId,
+  prefix: key.prefix,
+  created_at: iso(key.createdMs),
+  last_used: key.lastUsedDay,
+  expires_at: key.expiresMs === null ? null : iso(key.expiresMs),
+})
+
+const iso = (ms: number) => new Date(ms).toISOString()
+
+function mapped<A, B>(result: Result<A>, change: (data: A) => B): Result<B> {
+  return result.ok ? ok(change(result.data)) : result
+}
