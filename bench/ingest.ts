@@ -1,0 +1,179 @@
+// Ingest over HTTP, the product against a row per log, in turns within one run:
+//
+//   node bench/ingest.ts [--quick]
+//
+// Clients are saturating, so the time to an answer is that under full load, and depends on how
+// many clients there are. CPU is that of all workerd processes of a target; `wrangler dev` puts a
+// proxy of its own in front of the Worker, which both pay. Bytes are the SQLite database's.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { corpus } from './corpus.ts'
+import { type Body, type Load, type Outcome, runLoad } from './load.ts'
+import { printTable } from './table.ts'
+import { type Door, startBaseline, startProduct, type Target } from './targets.ts'
+
+const isQuick = process.argv.includes('--quick')
+
+interface Scenario {
+  encoding: 'protobuf' | 'json'
+  recordsPerRequest: number
+  requests: number
+  clients: number
+}
+
+/** Requests are about what the product takes in TIME_MS; more would only cost time to make. */
+const SHAPES = [
+  { recordsPerRequest: 1, requests: 6000, clients: 64 },
+  { recordsPerRequest: 16, requests: 4000, clients: 32 },
+  { recordsPerRequest: 512, requests: 300, clients: 8 },
+  // Few clients: above 32 MiB of decoded bodies in flight the product answers 503.
+  { recordsPerRequest: 8192, requests: 24, clients: 3 },
+]
+const SCENARIOS: Scenario[] = SHAPES.flatMap((shape) => [
+  { ...shape, encoding: 'protobuf' as const },
+  { ...shape, encoding: 'json' as const },
+])
+const TIME_MS = isQuick ? 2000 : 5000
+const ROUNDS = isQuick ? 1 : 3
+const REQUESTS_SHARE = isQuick ? 0.4 : 1
+/** Time for work that goes on after the last answer; it counts as CPU of the round. */
+const SETTLE_MS = 300
+
+interface Measured {
+  recordsPerSecond: number
+  cpuPerMillion: number
+  p50: number
+  p99: number
+  rowsPerRecord: number
+  bytesPerRecord: number
+}
+
+async function main() {
+  const targets = [await startProduct(), await startBaseline()]
+  try {
+    await warmUp(targets)
+    const rows: string[][] = []
+    for (const scenario of SCENARIOS) rows.push(...(await runScenario(targets, scenario)))
+    printTable(HEADINGS, rows)
+  } finally {
+    for (const target of targets) await target.stop()
+  }
+}
+
+const HEADINGS = [
+  ...['request', 'clients', 'target', 'records/s', 'CPU s/M', 'ack p50 ms', 'ack p99 ms'],
+  ...['rows/record', 'bytes/record'],
+]
+
+/** Both targets compile their code and meet both encodings before anything is timed. */
+async function warmUp(targets: Target[]) {
+  for (const target of targets) {
+    const door = await target.openDoor('warm-up')
+    for (const encoding of ['protobuf', 'json'] as const) {
+      for (const [recordsPerRequest, requests] of [[512, 30] as const, [1, 200] as const]) {
+        const shape = { encoding, recordsPerRequest, requests, clients: 4 }
+        await runLoad(door, loadOf(shape, recordsPerRequest))
+      }
+    }
+  }
+}
+
+async function runScenario(targets: Target[], scenario: Scenario): Promise<string[][]> {
+  const name = `${scenario.encoding}-${scenario.recordsPerRequest}`
+  const runs = await Promise.all(
+    targets.map(async (target) => ({
+      target,
+      door: await target.openDoor(name),
+      outcomes: [] as (Outcome & { cpuSeconds: number })[],
+    })),
+  )
+  for (let round = 0; round < ROUNDS; round++) {
+    const load = loadOf(scenario, 1000 + round)
+    const turns = round % 2 === 0 ? runs : runs.toReversed()
+    for (const { target, door, outcomes } of turns) {
+      const cpuBefore = target.cpuSeconds()
+      const outcome = await runLoad(door, load)
+      await sleep(SETTLE_MS)
+      outcomes.push({ ...outcome, cpuSeconds: target.cpuSeconds() - cpuBefore })
+    }
+  }
+  const label = `${scenario.encoding} × ${scenario.recordsPerRequest}`
+  const measured: Measured[] = []
+  for (const { target, door, outcomes } of runs) {
+    measured.push(await measure(door, outcomes))
+    warnOfRefusals(`${label} ${target.name}`, outcomes)
+  }
+  const lead = (last: string) => [label, String(scenario.clients), last]
+  const [product, baseline] = measured as [Measured, Measured]
+  return [
+    [...lead('product'), ...cells(product)],
+    [...lead('baseline'), ...cells(baseline)],
+    [...lead('ratio'), ...ratios(product, baseline)],
+  ]
+}
+
+/** Bodies of one round; the seed makes them differ from those of every other round. */
+function loadOf(scenario: Scenario, seed: number): Load {
+  const { encoding, recordsPerRequest, clients } = scenario
+  const requests = Math.ceil(scenario.requests * REQUESTS_SHARE)
+  const bodies: Body[] = []
+  for (const request of corpus({
+    seed: seed * 10 + SHAPES.findIndex((shape) => shape.recordsPerRequest === recordsPerRequest),
+    records: recordsPerRequest * requests,
+    recordsPerRequest,
+  })) {
+    const bytes = encoding === 'json' ? request.jsonGzip : request.protobufGzip
+    bodies.push({ records: request.records.length, bytes })
+  }
+  const contentType = encoding === 'json' ? 'application/json' : 'application/x-protobuf'
+  return { bodies, contentType, clients, timeMs: TIME_MS }
+}
+
+async function measure(door: Door, outcomes: (Outcome & { cpuSeconds: number })[]) {
+  const storage = await door.storage()
+  const records = outcomes.reduce((sum, outcome) => sum + outcome.records, 0)
+  return {
+    recordsPerSecond: median(outcomes.map((o) => o.records / o.seconds)),
+    cpuPerMillion: median(outcomes.map((o) => (o.cpuSeconds / o.records) * 1e6)),
+    p50: median(outcomes.map((o) => quantile(o.ackMs, 0.5))),
+    p99: median(outcomes.map((o) => quantile(o.ackMs, 0.99))),
+    rowsPerRecord: storage.rowsWritten / records,
+    bytesPerRecord: storage.databaseBytes / records,
+  }
+}
+
+function warnOfRefusals(label: string, outcomes: Outcome[]) {
+  for (const [status, count] of outcomes.flatMap((outcome) => [...outcome.refused])) {
+    console.log(`${label}: ${count} requests were answered ${status}, and are not counted`)
+  }
+}
+
+const cells = (m: Measured): string[] => [
+  Math.round(m.recordsPerSecond).toLocaleString('en'),
+  Number.isNaN(m.cpuPerMillion) ? 'n/a' : m.cpuPerMillion.toFixed(1),
+  m.p50.toFixed(1),
+  m.p99.toFixed(1),
+  m.rowsPerRecord.toPrecision(3),
+  m.bytesPerRecord.toFixed(0),
+]
+
+/** How many times better the product is. */
+const ratios = (product: Measured, baseline: Measured): string[] =>
+  [
+    product.recordsPerSecond / baseline.recordsPerSecond,
+    baseline.cpuPerMillion / product.cpuPerMillion,
+    baseline.p50 / product.p50,
+    baseline.p99 / product.p99,
+    baseline.rowsPerRecord / product.rowsPerRecord,
+    baseline.bytesPerRecord / product.bytesPerRecord,
+  ].map((ratio) => (Number.isNaN(ratio) ? 'n/a' : `${ratio.toPrecision(3)} ×`))
+
+const quantile = (ascending: number[], share: number): number =>
+  ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] ?? Number.NaN
+const median = (values: number[]): number =>
+  quantile(
+    values.toSorted((a, b) => a - b),
+    0.5,
+  )
+
+await main()
