@@ -56,6 +56,8 @@ export const DATABASE_BYTES_MAX = 9_000_000_000
 export const PENDING_BYTES_MAX = 32 * MIB
 /** How long the appends after a commit gather before the next one. */
 export const GROUP_COMMIT_MS = 20
+/** A group this large is written at once: 512 records, so a row of it costs 0.002 rows a record. */
+export const GROUP_BYTES_TARGET = 16 * KIB
 /** How long a batch id is remembered: longer than exporters retry. */
 export const BATCH_ID_MS = 10 * 60 * 1000
 /** Batch ids remembered at most in one shard: 16 B each, in a table at most two thirds full. */

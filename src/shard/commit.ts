@@ -2,10 +2,11 @@
 // together share one.
 //
 // When nothing is being written the first append is written at once. Those that arrive while it is
-// on its way to disk, or within GROUP_COMMIT_MS of it, wait and are written together. All of a group
-// is stored, or none; each append learns the fate of its own group.
+// on its way to disk, or within GROUP_COMMIT_MS of it, wait and are written together - but no longer
+// once GROUP_BYTES_TARGET has gathered: such a row is paid for, and waiting would only slow a sender
+// of large requests down. All of a group is stored, or none; each append learns the fate of its own.
 
-import { GROUP_COMMIT_MS, PENDING_BYTES_MAX } from '../limits.ts'
+import { GROUP_BYTES_TARGET, GROUP_COMMIT_MS, PENDING_BYTES_MAX } from '../limits.ts'
 import { err, ok, type Result } from '../result.ts'
 import type { Append } from './store.ts'
 
@@ -35,6 +36,8 @@ export class GroupCommit {
   /** Batches on their way, by id: a retry that meets its first attempt shares its result. */
   readonly #underway = new Map<string, Promise<Result<Stored>>>()
   #isRunning = false
+  /** Ends the pause after a commit. */
+  #wake: () => void = () => {}
   #closed: Result<Stored> | null = null
 
   constructor(to: CommitTo) {
@@ -62,6 +65,7 @@ export class GroupCommit {
       promise.finally(() => this.#underway.delete(key))
     }
     if (!this.#isRunning) void this.#run()
+    else if (this.#waitingBytes >= GROUP_BYTES_TARGET) this.#wake()
     return promise
   }
 
@@ -78,15 +82,26 @@ export class GroupCommit {
     while (this.#waiting.length > 0) {
       const group = this.#waiting
       this.#waiting = []
-      const pause = new Promise((resolve) => setTimeout(resolve, GROUP_COMMIT_MS))
+      this.#waitingBytes = 0
+      const startedMs = Date.now()
       const result = await this.#commit(group.map((waiting) => waiting.append))
-      for (const waiting of group) {
-        if (!this.#closed) this.#waitingBytes -= waiting.bytes
-        waiting.settle(result)
+      for (const waiting of group) waiting.settle(result)
+      if (this.#waitingBytes < GROUP_BYTES_TARGET) {
+        await this.#pause(GROUP_COMMIT_MS - (Date.now() - startedMs))
       }
-      await pause
     }
     this.#isRunning = false
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (ms <= 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
   }
 
   async #commit(group: Append[]): Promise<Result<Stored>> {

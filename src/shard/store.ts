@@ -5,14 +5,10 @@
 // asks them and an index would cost a billed row a commit. Memory follows storage: it is built from
 // the rows at start and changed only after a transaction committed.
 
-import { mergeSummaries } from '../block/summary.ts'
-import type { BlockSummary } from '../block/summary.ts'
 import { packSegments, type Segment } from '../block/segment.ts'
-import {
-  BATCH_ID_MS,
-  DATABASE_BYTES_MAX,
-  ROW_BYTES_MAX,
-} from '../limits.ts'
+import type { BlockSummary } from '../block/summary.ts'
+import { mergeSummaries } from '../block/summary.ts'
+import { BATCH_ID_MS, DATABASE_BYTES_MAX, ROW_BYTES_MAX } from '../limits.ts'
 import { LEVELS } from '../record.ts'
 import { BATCH_ID_BYTES, BatchIds } from './batch-ids.ts'
 import { migrate } from './schema.ts'
@@ -75,7 +71,9 @@ export class BlockStore {
       levels: string
       notes: string | null
       bytes: number
-    }>('select seq, records, received_ms, min_ms, max_ms, levels, notes, bytes from wal order by seq')
+    }>(
+      'select seq, records, received_ms, min_ms, max_ms, levels, notes, bytes from wal order by seq',
+    )
     for (const row of rows) {
       const entry = {
         seq: row.seq,

@@ -1,0 +1,64 @@
+// The HTTP door: routes, the request id, and the answers no route gives. No logic about logs.
+
+import { type Context, Hono } from 'hono'
+import packageJson from '../../package.json' with { type: 'json' }
+import { REQUEST_ID_CHARS_MAX } from '../limits.ts'
+import { err, ok } from '../result.ts'
+import { adminRoutes } from './admin-routes.ts'
+import { answer, type HonoEnv } from './answer.ts'
+import { ingestRoutes } from './ingest-routes.ts'
+import { queryRoutes } from './query-routes.ts'
+
+export function createApp(): Hono<HonoEnv> {
+  const app = new Hono<HonoEnv>()
+  app.use(async (c, next) => {
+    const sent = sentRequestId(c)
+    c.set('sentRequestId', sent)
+    c.set('requestId', sent ?? crypto.randomUUID())
+    await next()
+    c.header('X-Request-ID', c.get('requestId'))
+  })
+  app.get('/health', (c) => answer(c, ok({ status: 'up', version: packageJson.version })))
+  app.use(async (c, next) => {
+    // A deployment whose owner set no secret would otherwise be anyone's.
+    if (c.env.ADMIN_KEY?.trim()) return next()
+    return answer(c, NOT_CONFIGURED)
+  })
+  app.route('/', ingestRoutes)
+  app.route('/', queryRoutes)
+  app.route('/', adminRoutes)
+  app.notFound((c) => {
+    const allowed = methodsOf(app, c.req.path)
+    if (allowed.length === 0)
+      return answer(c, err('not_found', `there is nothing at ${c.req.path}`))
+    c.header('Allow', allowed.join(', '))
+    return answer(c, err('method_not_allowed', `${c.req.method} is not allowed here`, { allowed }))
+  })
+  app.onError((e, c) => {
+    // What gets here is our fault or the platform's; the text is fixed, the cause is in the log.
+    console.error(`request ${c.get('requestId')} failed`, e)
+    const error = { code: 'internal', message: 'this is a bug in the collector; its log names it' }
+    return c.json({ ok: false, error }, 500)
+  })
+  return app
+}
+
+const NOT_CONFIGURED = err(
+  'not_configured',
+  'this deployment has no ADMIN_KEY: set it with `wrangler secret put ADMIN_KEY`, or in .dev.vars for a local run',
+)
+
+/** X-Request-ID as the sender gave it, when it is short and printable. */
+function sentRequestId(c: Context): string | null {
+  const id = c.req.header('X-Request-ID') ?? ''
+  const isFit = id.length > 0 && id.length <= REQUEST_ID_CHARS_MAX && /^[\x20-\x7e]+$/.test(id)
+  return isFit ? id : null
+}
+
+/** The methods that some route has for this path. */
+function methodsOf(app: Hono<HonoEnv>, path: string): string[] {
+  const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
+  return methods.filter((method) =>
+    app.router.match(method, path)[0].some(([[, route]]) => route.method === method),
+  )
+}

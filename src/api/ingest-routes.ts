@@ -1,0 +1,149 @@
+// Logs in: POST /v1/logs (OTLP, both encodings) and POST /logs (lines of JSON). Each checks in the
+// order of otlp.md H27 - method, credentials, media type, content encoding, size, decoding, storage -
+// so that a request wrong in two ways gets the first answer.
+
+import { type Context, Hono } from 'hono'
+import { decodeLines } from '../ingest/lines.ts'
+import { decodeOtlpJson } from '../ingest/otlp-json.ts'
+import { decodeOtlpProtobuf } from '../ingest/otlp-protobuf.ts'
+import { REQUEST_ID_CHARS_MAX } from '../limits.ts'
+import type { RecordBatch, Rejected } from '../record.ts'
+import { err, type Failure, ok, type Result } from '../result.ts'
+import { batchIdOf } from '../tenant/batch-id.ts'
+import { appendRecords, noteRefused } from '../tenant/route.ts'
+import { answer, type HonoEnv } from './answer.ts'
+import { type Access, accessFor, authenticate } from './auth.ts'
+import { readBody } from './body.ts'
+import { type OtlpMedia, otlpFailure, otlpSuccess } from './otlp-answer.ts'
+
+export const ingestRoutes = new Hono<HonoEnv>()
+
+ingestRoutes.all('/v1/logs', async (c) => {
+  const media = mediaTypeOf(c.req.raw)
+  const isOtlp = media === 'application/json' || media === 'application/x-protobuf'
+  // An error answers in the request's encoding, and in JSON when that is none we speak (H17).
+  const answerMedia: OtlpMedia = isOtlp ? media : 'application/json'
+  const fail = (failure: Failure) => otlpFailure(answerMedia, failure)
+  if (c.req.method !== 'POST') {
+    return fail({
+      code: 'method_not_allowed',
+      message: `${c.req.method} is not allowed; POST logs here`,
+    })
+  }
+  const access = await ingestAccess(c, null)
+  if (!access.ok) return fail(access.error)
+  if (!isOtlp) {
+    const sent = media === '' ? 'none' : JSON.stringify(media.slice(0, 64))
+    const text = `content-type must be application/x-protobuf or application/json, not ${sent}`
+    return fail(refused(c, access.data, { code: 'unsupported_media', message: text }))
+  }
+  const result = await ingest(c, access.data, 'otlp', media, (body, arrival) =>
+    media === 'application/json'
+      ? decodeOtlpJson(body, arrival)
+      : decodeOtlpProtobuf(body, arrival),
+  )
+  return result.ok ? otlpSuccess(media, result.data.rejected) : fail(result.error)
+})
+
+/** What curl and simple clients send when nobody said what it is: read as JSON. */
+const JSON_MEDIA = new Set([
+  '',
+  'application/json',
+  'text/plain',
+  'application/x-www-form-urlencoded',
+])
+const NDJSON_MEDIA = new Set([
+  'application/x-ndjson',
+  'application/ndjson',
+  'application/jsonl',
+  'application/x-jsonlines',
+])
+
+ingestRoutes.on('POST', ['/logs', '/log'], async (c) => {
+  const access = await ingestAccess(c, c.req.query('app_id') ?? null)
+  if (!access.ok) return answer(c, access)
+  const media = mediaTypeOf(c.req.raw)
+  const isNdjson = NDJSON_MEDIA.has(media)
+  if (!isNdjson && !JSON_MEDIA.has(media)) {
+    const text = `content-type must be application/json or application/x-ndjson, not ${JSON.stringify(media.slice(0, 64))}`
+    return answer(c, {
+      ok: false,
+      error: refused(c, access.data, { code: 'unsupported_media', message: text }),
+    })
+  }
+  const { appId } = access.data.tenant
+  const format = isNdjson ? 'ndjson' : 'json'
+  const result = await ingest(c, access.data, 'lines', format, (body, arrival) =>
+    decodeLines(body, format, appId, arrival),
+  )
+  return answer(c, result.ok ? linesAnswer(result.data) : result)
+})
+
+interface Ingested {
+  accepted: number
+  rejected: Rejected[]
+}
+
+/** What POST /logs and the RPC door answer: a request of which nothing could be stored is refused. */
+export function linesAnswer({ accepted, rejected }: Ingested): Result<Ingested> {
+  if (accepted > 0 || rejected.length === 0) return ok({ accepted, rejected })
+  const { index, field, message } = rejected[0]!
+  const more = rejected.length > 1 ? `, and ${rejected.length - 1} more` : ''
+  return err('bad_request', `record ${index}, ${field}: ${message}${more}`, { accepted, rejected })
+}
+
+async function ingestAccess(c: Context<HonoEnv>, appId: string | null): Promise<Result<Access>> {
+  const nowMs = Date.now()
+  const caller = await authenticate(c.env, c.req.raw.headers, nowMs)
+  if (!caller.ok) return caller
+  return accessFor(c.env, caller.data, { need: 'ingest', appId, nowMs })
+}
+
+type Decode = (
+  body: Uint8Array,
+  arrival: { receivedMs: number; workspaceId: string | null; requestId: string | null },
+) => Result<RecordBatch>
+
+/** From the content encoding to storage, the same for every format. */
+async function ingest(
+  c: Context<HonoEnv>,
+  access: Access,
+  door: 'otlp' | 'lines',
+  mediaType: string,
+  decode: Decode,
+): Promise<Result<Ingested>> {
+  const fail = (failure: Failure) => ({ ok: false as const, error: refused(c, access, failure) })
+  const idempotencyKey = c.req.header('Idempotency-Key') || null
+  if (idempotencyKey !== null && idempotencyKey.length > REQUEST_ID_CHARS_MAX) {
+    const text = `Idempotency-Key is longer than ${REQUEST_ID_CHARS_MAX} characters`
+    return fail({ code: 'bad_request', message: text })
+  }
+  const body = await readBody(c.req.raw)
+  if (!body.ok) return fail(body.error)
+  const { bytes, release } = body.data
+  try {
+    const { workspaceId } = access
+    const requestId = door === 'lines' ? c.get('sentRequestId') : null
+    const batch = decode(bytes, { receivedMs: Date.now(), workspaceId, requestId })
+    if (!batch.ok) return fail(batch.error)
+    const identity = { door, mediaType, workspaceId, idempotencyKey, body: bytes }
+    const batchId = batchIdOf(identity, batch.data)
+    const stored = await appendRecords(c.env, access, batch.data, batchId)
+    if (!stored.ok) return stored
+    return ok({ accepted: batch.data.length, rejected: batch.data.rejected })
+  } finally {
+    release()
+  }
+}
+
+/** Counts a refused request in the tenant's statistics, after the answer. */
+function refused(c: Context<HonoEnv>, access: Access, failure: Failure): Failure {
+  c.executionCtx.waitUntil(noteRefused(c.env, access, { [`refused_request_${failure.code}`]: 1 }))
+  return failure
+}
+
+/** The media type in lower case without its parameters (H3); '' when there is none. */
+function mediaTypeOf(request: Request): string {
+  const value = request.headers.get('content-type') ?? ''
+  return value.split(';', 1)[0]!.trim().toLowerCase()
+}

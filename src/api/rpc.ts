@@ -1,0 +1,118 @@
+// The door for other Workers of the account: a service binding to this entrypoint. They are trusted
+// as the account is; `props.app_id` in the binding pins the tenant, and an argument must then agree.
+//
+// Every method answers a Result and never throws for what a caller can act on. Records take the way
+// of POST /logs: written as JSON and decoded with the same bounds.
+
+import { WorkerEntrypoint } from 'cloudflare:workers'
+import type { Env } from '../env.ts'
+import { decodeLines } from '../ingest/lines.ts'
+import { REQUEST_BYTES_MAX } from '../limits.ts'
+import { planQuery } from '../query/plan.ts'
+import type { Rejected } from '../record.ts'
+import { err, ok, type Result } from '../result.ts'
+import { appendRecords, type QueryAnswer, queryShards } from '../tenant/route.ts'
+import { type Access, ownerAccess } from './auth.ts'
+import { linesAnswer } from './ingest-routes.ts'
+
+/** A record as POST /logs takes it: `level`, `message`, any column by its name, anything else. */
+export type LogInput = Record<string, unknown>
+export interface Written {
+  accepted: number
+  rejected: Rejected[]
+}
+
+export class LoggerService extends WorkerEntrypoint<Env, { app_id?: string }> {
+  /** Logs one line; `context` becomes attributes. */
+  async log(
+    appId: string,
+    level: string,
+    message: string,
+    context?: Record<string, unknown>,
+  ): Promise<Result<Written>> {
+    return this.#write(appId, { level, message, ...(context && { context }) })
+  }
+
+  /** Logs many lines with one write; `rejected` names those that could not be stored, by index. */
+  async logBatch(appId: string, logs: LogInput[]): Promise<Result<Written>> {
+    if (!Array.isArray(logs)) return err('bad_request', 'logs must be an array of records')
+    return this.#write(appId, logs)
+  }
+
+  /** `write(record)` takes the app from the binding's props, else from `record.app_id`. */
+  async write(record: LogInput): Promise<Result<Written>>
+  async write(appId: string, record: LogInput): Promise<Result<Written>>
+  async write(first: string | LogInput, second?: LogInput): Promise<Result<Written>> {
+    const record = typeof first === 'string' ? second : first
+    if (typeof record !== 'object' || record === null || Array.isArray(record)) {
+      return err('bad_request', 'the record must be an object')
+    }
+    const named = typeof first === 'string' ? first : (record.app_id ?? null)
+    return this.#write(named, record)
+  }
+
+  /** One page of records: `filters` has the parameters of GET /logs as members. */
+  async query(appId: string, filters: Record<string, unknown> = {}): Promise<Result<QueryAnswer>> {
+    const nowMs = Date.now()
+    const access = await this.#access(appId)
+    if (!access.ok) return access
+    const parameters: [string, string][] = []
+    for (const [name, value] of Object.entries(filters ?? {})) {
+      if (value === undefined || value === null || name === 'app_id') continue
+      if (typeof value === 'object')
+        return err('bad_request', `filter ${name} must be text or a number`)
+      parameters.push([name, String(value)])
+    }
+    const plan = planQuery(parameters, nowMs)
+    return plan.ok ? queryShards(this.env, access.data, plan.data) : plan
+  }
+
+  async #write(appId: unknown, value: LogInput | LogInput[]): Promise<Result<Written>> {
+    const access = await this.#access(appId)
+    if (!access.ok) return access
+    const body = bodyOf(value)
+    if (!body.ok) return body
+    const arrival = { receivedMs: Date.now(), workspaceId: null, requestId: null }
+    const batch = decodeLines(body.data, 'json', access.data.tenant.appId, arrival)
+    if (!batch.ok) return batch
+    const stored = await appendRecords(this.env, access.data, batch.data, null)
+    if (!stored.ok) return stored
+    return linesAnswer({ accepted: batch.data.length, rejected: batch.data.rejected })
+  }
+
+  async #access(appId: unknown): Promise<Result<Access>> {
+    const pinned = this.ctx.props?.app_id ?? null
+    const named = appId ?? pinned
+    if (typeof named !== 'string' || named === '') {
+      return err('bad_request', 'no app: bind with props.app_id, or name one by app_id')
+    }
+    if (pinned !== null && named !== pinned) {
+      return err('forbidden', `this binding is pinned to app ${JSON.stringify(pinned)}`)
+    }
+    return ownerAccess(this.env, named, Date.now())
+  }
+}
+
+/** Values of another Worker as JSON bytes: what JSON has no form for is written as text. */
+function bodyOf(value: unknown): Result<Uint8Array> {
+  let text: string
+  try {
+    text = JSON.stringify(value, (_key, member) => {
+      if (typeof member === 'bigint') return String(member)
+      if (typeof member === 'number' && !Number.isFinite(member)) return String(member)
+      if (member instanceof Error)
+        return { name: member.name, message: member.message, stack: member.stack }
+      if (member instanceof Map) return Object.fromEntries(member)
+      if (member instanceof Set) return [...member]
+      return member
+    })
+  } catch (e) {
+    // A cycle: structured clone carries them, JSON does not.
+    return err('bad_request', `the record can not be written as JSON: ${(e as Error).message}`)
+  }
+  const body = new TextEncoder().encode(text)
+  if (body.length <= REQUEST_BYTES_MAX) return ok(body)
+  return err('too_large', `the records take ${body.length} bytes; at most ${REQUEST_BYTES_MAX}`, {
+    max: REQUEST_BYTES_MAX,
+  })
+}

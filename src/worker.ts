@@ -1,0 +1,20 @@
+// The entry: what the platform calls, and nothing else. The flows, as the files to read in order:
+//
+//   ingest   api/ingest-routes -> ingest/otlp-protobuf, otlp-json, lines -> ingest/map
+//            -> tenant/route -> block/segment -> shard/shard -> shard/commit -> shard/store
+//   query    api/query-routes -> query/plan -> tenant/route -> shard/candidates
+//            -> query/scan -> query/merge -> query/view
+//   tenants  api/auth -> tenant/keys -> tenant/registry; api/admin-routes
+
+import { createApp } from './api/http.ts'
+import type { Env } from './env.ts'
+
+export { LoggerService } from './api/rpc.ts'
+export { LogShard } from './shard/shard.ts'
+export { Registry } from './tenant/registry.ts'
+
+const app = createApp()
+
+export default {
+  fetch: (request, env, ctx) => app.fetch(request, env, ctx),
+} satisfies ExportedHandler<Env>
