@@ -1,0 +1,616 @@
+// From records to columns: the one writer every decoder feeds. A decoder calls `begin`, sets the
+// fields it met, gives the attributes one by one, and `end` pushes the row: precedence (otlp.md
+// section 4), levels, times and every bound of one record are applied here and nowhere else.
+//
+// A resource and a scope are worked out once, when they begin: their JSON text, the columns they
+// fill, and their ranks, from which each record starts. A record attribute replaces what has the
+// same or a higher rank, so the order of arrival does not matter.
+//
+// What is over a bound is cut and listed in the record's `cut`, never refused.
+
+import {
+  ATTRIBUTE_BYTES_MAX,
+  ATTRIBUTE_COLUMNS_MAX,
+  ATTRIBUTE_DEPTH_MAX,
+  ATTRIBUTE_KEY_BYTES_MAX,
+  ATTRIBUTES_MAX,
+  COLUMN_BYTES_MAX,
+  CUT_ENTRIES_MAX,
+  MESSAGE_BYTES_MAX,
+  RECORD_BYTES_MAX,
+  REQUEST_RECORDS_MAX,
+  RESOURCE_BYTES_MAX,
+} from '../limits.ts'
+import {
+  type AttributeColumn,
+  type AttributeType,
+  emptyBatch,
+  levelOf,
+  type RecordBatch,
+  TEXT_COLUMNS,
+} from '../record.ts'
+import { Context } from './context.ts'
+import { bytesOver, cutDepth, cutText, utf8Bytes } from './cut.ts'
+import {
+  FALLBACK_RANK,
+  FIELD_RANK,
+  NO_RANK,
+  RECORD_PLACES,
+  RESOURCE_PLACES,
+  SLOTS,
+  slotOf,
+  validId,
+} from './precedence.ts'
+import { cutValue, jsonOf, objectText, textOf, type Value } from './value.ts'
+
+/** What the door knows of a request beside its body. */
+export interface Arrival {
+  receivedMs: number
+  /** Bound to the credential: overrides what any record says. */
+  workspaceId: string | null
+  /** The sender's X-Request-ID: of records at the REST door that have none. */
+  requestId: string | null
+}
+
+/** An attribute key of the batch: where its values go. Ask the writer for it once, and keep it. */
+export interface Key {
+  name: string
+  slot: number
+  rank: number
+  columns: Record<AttributeType, AttributeColumn | null>
+  /** The record that has this key already, and where its value went (null: the rest). */
+  row: number
+  column: AttributeColumn | null
+  /** Bytes of the key as sent, where it was cut; else 0. */
+  cutBytes: number
+}
+
+/** More records than a request may hold; decoders turn it into `too_large`. */
+export class TooManyRecords extends Error {}
+
+/** Keys the writer remembers; the rest, which never get a column, are made anew each time. */
+const KEYS_MAX = 4096
+/** A text of fewer UTF-16 units is within ATTRIBUTE_BYTES_MAX whatever it holds. */
+const ATTRIBUTE_UNITS_SAFE = Math.floor(ATTRIBUTE_BYTES_MAX / 3)
+const COLUMN_UNITS_SAFE = Math.floor(COLUMN_BYTES_MAX / 3)
+/** What a record takes apart from its texts: numbers, and a slot in every column. */
+const RECORD_BYTES_BASE = 128
+const ATTRIBUTE_BYTES_BASE = 8
+
+const COLUMNS = TEXT_COLUMNS.length
+const SLOT_COUNT = SLOTS.length
+const SERVICE = slotOf('service')
+const EVENT_TYPE = slotOf('event_type')
+const SOURCE_LOCATION = slotOf('source_location')
+const TRACE_ID = slotOf('trace_id')
+const SPAN_ID = slotOf('span_id')
+const WORKSPACE_ID = slotOf('workspace_id')
+const CODE_FILE = slotOf('code_file')
+const CODE_LINE = slotOf('code_line')
+const EXCEPTION_TYPE = slotOf('exception_type')
+const EXCEPTION_MESSAGE = slotOf('exception_message')
+
+export class BatchWriter {
+  readonly batch: RecordBatch
+  readonly #arrival: Arrival
+  readonly #columns: (string | null)[][]
+  readonly #keys = new Map<string, Key>()
+  readonly #resources = new Map<string, number>()
+  readonly #scopes = new Map<string, number>()
+
+  #resource = new Context()
+  #scope = new Context()
+  #resourceIndex = -1
+  #scopeIndex = -1
+  #newContextBytes = 0
+  readonly #resourceRanks: number[] = new Array(SLOT_COUNT).fill(NO_RANK)
+  readonly #resourceTexts: string[] = new Array(SLOT_COUNT).fill('')
+
+  // The record between begin and end. Decoders set the public ones.
+
+  /** Position in the whole request, refused ones counted; -1 before the first. */
+  index = -1
+  /** -1 where it has none. */
+  timeMs = -1
+  timeNs = 0
+  observedMs = -1
+  observedNs = 0
+  /** A time of 2^63 ns or more, as sent; it counts as none. */
+  timeUnknown = ''
+  severityNumber = 0
+  severityText: string | null = null
+  /** Index into LEVELS where the sender named the level itself; -1: from the severity. */
+  level = -1
+  /** Lower-case hexadecimal, '' for none. */
+  traceId = ''
+  spanId = ''
+  flags = 0
+  droppedAttributes = 0
+  eventName = ''
+
+  #row = 0
+  readonly #ranks: number[] = new Array(SLOT_COUNT).fill(NO_RANK)
+  readonly #texts: string[] = new Array(SLOT_COUNT).fill('')
+  #message = ''
+  #hasBody = false
+  #body: string | null = null
+  #attributes = 0
+  #attributeBytes = 0
+  #leftOutBytes = 0
+  #rest: Map<string, string> | null = null
+  #cuts: { field: string; bytes: number }[] = []
+
+  #otelText: string | null = null
+  #otelFlags = 0
+  #otelDropped = 0
+  #otelEvent = ''
+  #otelContext = ''
+
+  constructor(arrival: Arrival) {
+    this.batch = emptyBatch(arrival.receivedMs)
+    this.#arrival = arrival
+    this.#columns = TEXT_COLUMNS.map((name) => this.batch.text[name])
+    this.beginResource()
+  }
+
+  // Resource and scope.
+
+  /** Starts a resource and its first scope. Without attributes it is the unknown resource. */
+  beginResource(): void {
+    this.#resource = new Context()
+    this.#resourceIndex = -1
+    this.#resourceRanks.fill(NO_RANK)
+    this.#resourceTexts.fill('')
+    this.beginScope()
+  }
+
+  beginScope(): void {
+    this.#scope = new Context()
+    this.#scopeIndex = -1
+  }
+
+  resourceAttribute(name: string, value: Value): void {
+    const text = textOf(value)
+    this.#resource.add(name, value)
+    const place = RESOURCE_PLACES.get(name)
+    if (place === undefined) return
+    const isUnknown = name === 'service.name' && /^unknown_service(:|$)/.test(text)
+    const rank = isUnknown ? FALLBACK_RANK : place.rank
+    if (text === '' || rank > this.#resourceRanks[place.slot]!) return
+    this.#resourceRanks[place.slot] = rank
+    this.#resourceTexts[place.slot] = text
+  }
+
+  scopeAttribute(name: string, value: Value): void {
+    this.#scope.add(name, value)
+  }
+
+  /** To be called when all of the resource's attributes are in, and before its records. */
+  endResource(droppedAttributes: number, schemaUrl: string): void {
+    this.#resource.endResource(droppedAttributes, schemaUrl)
+  }
+
+  /** The same for a scope. */
+  endScope(name: string, version: string, droppedAttributes: number, schemaUrl: string): void {
+    this.#scope.endScope(name, version, droppedAttributes, schemaUrl)
+  }
+
+  /** Gives the resource and the scope their places in the batch, when their first record ends. */
+  #placeContexts(): void {
+    if (this.#resourceIndex < 0) {
+      this.#resourceIndex = this.#place(this.batch.resources, this.#resources, this.#resource.text)
+    }
+    if (this.#scopeIndex < 0) {
+      this.#scopeIndex = this.#place(this.batch.scopes, this.#scopes, this.#scope.text)
+    }
+  }
+
+  #place(texts: string[], places: Map<string, number>, text: string): number {
+    let place = places.get(text)
+    if (place === undefined) {
+      place = texts.push(text) - 1
+      places.set(text, place)
+      this.#newContextBytes += text.length
+    }
+    return place
+  }
+
+  // Records.
+
+  /** Starts a record. Throws TooManyRecords. */
+  begin(): void {
+    if (++this.index >= REQUEST_RECORDS_MAX) throw new TooManyRecords()
+    this.#row = this.batch.length
+    this.timeMs = -1
+    this.observedMs = -1
+    this.timeUnknown = ''
+    this.severityNumber = 0
+    this.severityText = null
+    this.level = -1
+    this.traceId = ''
+    this.spanId = ''
+    this.flags = 0
+    this.droppedAttributes = 0
+    this.eventName = ''
+    for (let i = 0; i < SLOT_COUNT; i++) {
+      this.#ranks[i] = this.#resourceRanks[i]!
+      this.#texts[i] = this.#resourceTexts[i]!
+    }
+    this.#message = ''
+    this.#hasBody = false
+    this.#body = null
+    this.#attributes = 0
+    this.#attributeBytes = 0
+    this.#leftOutBytes = 0
+    this.#rest = null
+    if (this.#cuts.length > 0) this.#cuts = []
+  }
+
+  /** Gives up the record: nothing of it stays but its entry in `rejected`. */
+  reject(field: string, message: string): void {
+    for (const column of this.batch.attributes) {
+      if (column.rows.at(-1) === this.#row) dropLast(column)
+    }
+    this.rejectUnread(field, message, this.index)
+  }
+
+  /** Refuses what never became a record, such as a line that is no JSON. */
+  rejectUnread(field: string, message: string, index = ++this.index): void {
+    if (index >= REQUEST_RECORDS_MAX) throw new TooManyRecords()
+    this.batch.rejected.push({ index, field, message })
+  }
+
+  /** Fills a column from a member that names it, before any attribute. */
+  setColumn(slot: number, text: string): void {
+    if (text === '') return
+    this.#ranks[slot] = FIELD_RANK
+    this.#texts[slot] = text
+  }
+
+  bodyText(text: string): void {
+    this.#hasBody = text !== ''
+    this.#body = null
+    this.#message = text
+  }
+
+  /** A body that is not a text; an empty value is no body. */
+  body(value: Value): void {
+    if (value.type === 'text') {
+      this.bodyText(value.text)
+      return
+    }
+    this.#hasBody = false
+    this.#body = null
+    if (value.type === 'json' && value.text === 'null') return
+    this.#hasBody = true
+    const text = jsonOf(value)
+    if (value.type === 'json' && value.bytes > MESSAGE_BYTES_MAX) {
+      this.#message = cutText(text, MESSAGE_BYTES_MAX)
+      this.#noteCut('body', value.bytes)
+      return
+    }
+    const isDeep = value.type === 'json' && value.depth > ATTRIBUTE_DEPTH_MAX
+    if (isDeep) this.#noteCut('body', value.bytes)
+    this.#body = isDeep ? cutDepth(text, ATTRIBUTE_DEPTH_MAX) : text
+    this.#message = value.type === 'json' && value.message !== '' ? value.message : this.#body
+  }
+
+  /** A body that is none after all: a later occurrence took its place. */
+  noBody(): void {
+    this.bodyText('')
+  }
+
+  // Attributes.
+
+  /** The key of that name in this batch; cut when it is too long. */
+  key(sentName: string): Key {
+    const known = this.#keys.get(sentName)
+    if (known !== undefined) return known
+    const cutBytes = bytesOver(sentName, ATTRIBUTE_KEY_BYTES_MAX)
+    if (cutBytes > 0) {
+      // The long name itself is not remembered: a thousand of them are megabytes.
+      const key = this.key(cutText(sentName, ATTRIBUTE_KEY_BYTES_MAX))
+      return { ...key, cutBytes, columns: NO_COLUMNS }
+    }
+    const place = RECORD_PLACES.get(sentName)
+    const key: Key = {
+      name: sentName,
+      slot: place?.slot ?? -1,
+      rank: place?.rank ?? NO_RANK,
+      columns: { text: null, int: null, num: null, bool: null, json: null },
+      row: -1,
+      column: null,
+      cutBytes: 0,
+    }
+    if (this.#keys.size < KEYS_MAX) this.#keys.set(sentName, key)
+    else key.columns = NO_COLUMNS
+    return key
+  }
+
+  attribute(key: Key, value: Value): void {
+    switch (value.type) {
+      case 'text':
+        this.attributeText(key, value.text)
+        return
+      case 'int':
+        this.attributeNumber(key, 'int', value.number)
+        return
+      case 'num':
+        this.attributeNumber(key, 'num', value.number)
+        return
+      case 'bool':
+        this.attributeBool(key, value.number !== 0)
+        return
+      default:
+        this.#attributeJson(key, value)
+    }
+  }
+
+  attributeText(key: Key, sent: string): void {
+    let text = sent
+    if (text.length > ATTRIBUTE_UNITS_SAFE) {
+      const over = bytesOver(sent, ATTRIBUTE_BYTES_MAX)
+      if (over > 0 && this.#hasRoom()) {
+        this.#noteCut(`attributes.${key.name}`, over)
+        text = cutText(sent, ATTRIBUTE_BYTES_MAX)
+      }
+    }
+    if (key.slot >= 0) this.#offer(key, text)
+    this.#put(key, 'text', text, text.length)
+  }
+
+  attributeNumber(key: Key, type: 'int' | 'num', number: number): void {
+    if (key.slot >= 0) this.#offer(key, String(number))
+    this.#put(key, type, number, 8)
+  }
+
+  attributeBool(key: Key, bool: boolean): void {
+    if (key.slot >= 0) this.#offer(key, String(bool))
+    this.#put(key, 'bool', bool, 1)
+  }
+
+  #attributeJson(key: Key, value: Value): void {
+    if (key.slot >= 0 && value.first !== '') this.#offer(key, value.first)
+    const sent = value.bytes
+    const isCut = cutValue(value) > 0
+    if (isCut && this.#hasRoom()) this.#noteCut(`attributes.${key.name}`, sent)
+    this.#put(key, isCut && value.type === 'text' ? 'text' : 'json', value.text, value.text.length)
+  }
+
+  #hasRoom(): boolean {
+    return this.#attributes < ATTRIBUTES_MAX
+  }
+
+  /** Lets an attribute fill a column, unless something that ranks before it already did. */
+  #offer(key: Key, text: string): void {
+    const { slot, rank } = key
+    if (text === '' || rank > this.#ranks[slot]!) return
+    let kept = text
+    if (slot === TRACE_ID || slot === SPAN_ID) {
+      kept = validId(text, slot === TRACE_ID ? 32 : 16)
+      if (kept === '') return
+    }
+    this.#ranks[slot] = rank
+    this.#texts[slot] = kept
+  }
+
+  #put(key: Key, type: AttributeType, value: string | number | boolean, bytes: number): void {
+    if (++this.#attributes > ATTRIBUTES_MAX) {
+      const valueBytes = typeof value === 'string' ? utf8Bytes(value) : bytes
+      this.#leftOutBytes += utf8Bytes(key.name) + valueBytes
+      return
+    }
+    this.#attributeBytes += key.name.length + bytes + ATTRIBUTE_BYTES_BASE
+    if (key.cutBytes > 0) {
+      this.#noteCut(`attributes.${key.name}`, key.cutBytes)
+      this.#putRest(this.key(key.name), type, value)
+      return
+    }
+    if (key.row === this.#row) this.#takeBack(key)
+    const column = key.columns[type] ?? this.#column(key, type)
+    if (column === null) {
+      this.#putRest(key, type, value)
+      return
+    }
+    key.row = this.#row
+    key.column = column
+    column.rows.push(this.#row)
+    column.values.push(value)
+  }
+
+  #putRest(key: Key, type: AttributeType, value: string | number | boolean): void {
+    if (key.row === this.#row) this.#takeBack(key)
+    key.row = this.#row
+    key.column = null
+    this.#rest ??= new Map()
+    this.#rest.set(key.name, type === 'json' ? (value as string) : JSON.stringify(value))
+  }
+
+  /** Removes the value this record already has for the key: the last one wins. */
+  #takeBack(key: Key): void {
+    if (key.column !== null) dropLast(key.column)
+    else this.#rest?.delete(key.name)
+  }
+
+  #column(key: Key, type: AttributeType): AttributeColumn | null {
+    if (key.columns === NO_COLUMNS) return null
+    if (this.batch.attributes.length >= ATTRIBUTE_COLUMNS_MAX) return null
+    const column: AttributeColumn = { key: key.name, type, rows: [], values: [] }
+    this.batch.attributes.push(column)
+    key.columns[type] = column
+    return column
+  }
+
+  #noteCut(field: string, bytes: number): void {
+    if (this.#cuts.length < CUT_ENTRIES_MAX) this.#cuts.push({ field, bytes })
+  }
+
+  // The end of a record.
+
+  /** Pushes the record. */
+  end(): void {
+    const b = this.batch
+    this.#placeContexts()
+    this.#endTime()
+    b.severityNumber.push(this.severityNumber)
+    b.severityText.push(
+      this.severityText === null ? null : this.#column1k('severity_text', this.severityText),
+    )
+    b.level.push(this.level >= 0 ? this.level : levelOf(this.severityNumber, this.severityText))
+    let bytes = RECORD_BYTES_BASE + this.#endColumns()
+    const message = this.#endMessage()
+    b.message.push(message)
+    b.body.push(this.#body)
+    bytes += this.#endAttributes(bytes, message, this.#body ?? '')
+    b.attributesRest.push(this.#rest === null ? null : objectText(this.#rest))
+    b.resource.push(this.#resourceIndex)
+    b.scope.push(this.#scopeIndex)
+    const otel = this.#endOtel()
+    b.otel.push(otel)
+    if (this.#resource.isCut) this.#noteCut('resource', this.#resource.sentBytes)
+    if (this.#scope.isCut) this.#noteCut('scope', this.#scope.sentBytes)
+    const cut = this.#cuts.length === 0 ? null : JSON.stringify(this.#cuts)
+    b.cut.push(cut)
+    b.bytes.push(bytes + this.#newContextBytes + (otel?.length ?? 0) + (cut?.length ?? 0))
+    this.#newContextBytes = 0
+    b.length++
+  }
+
+  #endTime(): void {
+    const b = this.batch
+    if (this.timeMs >= 0) {
+      b.timeMs.push(this.timeMs)
+      b.timeNs.push(this.timeNs)
+    } else if (this.observedMs >= 0) {
+      b.timeMs.push(this.observedMs)
+      b.timeNs.push(this.observedNs)
+    } else {
+      b.timeMs.push(b.receivedMs)
+      b.timeNs.push(0)
+      b.untimed++
+    }
+    b.observedMs.push(this.observedMs)
+    b.observedNs.push(this.observedMs >= 0 ? this.observedNs : 0)
+  }
+
+  /** Pushes the text columns and returns about how many bytes they take. */
+  #endColumns(): number {
+    const texts = this.#texts
+    const ranks = this.#ranks
+    if (this.traceId !== '') this.setColumn(TRACE_ID, this.traceId)
+    if (this.spanId !== '') this.setColumn(SPAN_ID, this.spanId)
+    if (this.eventName !== '') this.setColumn(EVENT_TYPE, this.eventName)
+    if (this.#arrival.workspaceId !== null) {
+      this.setColumn(WORKSPACE_ID, this.#arrival.workspaceId)
+    }
+    if (texts[SERVICE] === '') texts[SERVICE] = 'unknown_service'
+    if (texts[CODE_FILE] !== '' && ranks[SOURCE_LOCATION] !== FIELD_RANK) {
+      const line = texts[CODE_LINE]
+      texts[SOURCE_LOCATION] = line === '' ? texts[CODE_FILE]! : `${texts[CODE_FILE]}:${line}`
+    }
+    let bytes = 0
+    for (let i = 0; i < COLUMNS; i++) {
+      let text = texts[i]!
+      if (text.length > COLUMN_UNITS_SAFE) text = this.#column1k(TEXT_COLUMNS[i]!, text)
+      bytes += text.length
+      this.#columns[i]!.push(text === '' ? null : text)
+    }
+    return bytes
+  }
+
+  #column1k(name: string, text: string): string {
+    const over = bytesOver(text, COLUMN_BYTES_MAX)
+    if (over === 0) return text
+    this.#noteCut(name, over)
+    return cutText(text, COLUMN_BYTES_MAX)
+  }
+
+  #endMessage(): string {
+    let message = this.#message
+    if (!this.#hasBody) {
+      const type = this.#texts[EXCEPTION_TYPE]!
+      const text = this.#texts[EXCEPTION_MESSAGE]!
+      message = type !== '' && text !== '' ? `${type}: ${text}` : type + text
+      if (message === '') message = this.eventName
+    }
+    const over = bytesOver(message, MESSAGE_BYTES_MAX)
+    if (over === 0) return message
+    this.#noteCut('message', over)
+    return cutText(message, MESSAGE_BYTES_MAX)
+  }
+
+  /**
+   * Holds the record to its whole size, attributes left out from the newest column on. Returns
+   * about how many bytes message, body and attributes take.
+   */
+  #endAttributes(columnBytes: number, message: string, body: string): number {
+    const guess = this.#attributeBytes + message.length + body.length
+    if (this.#leftOutBytes === 0 && (columnBytes + guess) * 3 <= RECORD_BYTES_MAX) return guess
+    const columns = this.batch.attributes.filter((column) => column.rows.at(-1) === this.#row)
+    const rest = [...(this.#rest ?? [])]
+    const sizes = [
+      ...columns.map(({ key, values }) => utf8Bytes(key) + sizeOf(values.at(-1)!)),
+      ...rest.map(([key, text]) => utf8Bytes(key) + utf8Bytes(text)),
+    ]
+    let bytes = sizes.reduce((sum, size) => sum + size + ATTRIBUTE_BYTES_BASE, 0)
+    const sent = sizes.reduce((sum, size) => sum + size, this.#leftOutBytes)
+    let isCut = this.#leftOutBytes > 0
+    const texts = utf8Bytes(message) + utf8Bytes(body)
+    while (columnBytes + texts + bytes > RECORD_BYTES_MAX && sizes.length > 0) {
+      isCut = true
+      bytes -= sizes.pop()! + ATTRIBUTE_BYTES_BASE
+      if (rest.length > 0) this.#rest!.delete(rest.pop()![0])
+      else dropLast(columns.pop()!)
+    }
+    if (isCut) this.#noteCut('attributes', sent)
+    if (this.#rest?.size === 0) this.#rest = null
+    return texts + bytes
+  }
+
+  /** The members of `metadata.otel`, built again only when one differs from the record before. */
+  #endOtel(): string | null {
+    const flags = this.flags & 255
+    const context = this.#resource.otel + this.#scope.otel
+    if (
+      flags !== this.#otelFlags ||
+      this.droppedAttributes !== this.#otelDropped ||
+      this.eventName !== this.#otelEvent ||
+      context !== this.#otelContext ||
+      this.timeUnknown !== ''
+    ) {
+      this.#otelFlags = flags
+      this.#otelDropped = this.droppedAttributes
+      this.#otelEvent = this.eventName
+      this.#otelContext = context
+      this.#otelText = this.#buildOtel(flags, context, '')
+    }
+    return this.timeUnknown === ''
+      ? this.#otelText
+      : this.#buildOtel(flags, context, this.timeUnknown)
+  }
+
+  #buildOtel(flags: number, context: string, timeUnknown: string): string | null {
+    const event = this.#column1k('otel.event_name', this.eventName)
+    const members =
+      (flags === 0 ? '' : `"flags":${flags},`) +
+      (this.droppedAttributes === 0
+        ? ''
+        : `"dropped_attributes_count":${this.droppedAttributes},`) +
+      context +
+      (event === '' ? '' : `"event_name":${JSON.stringify(event)},`) +
+      (timeUnknown === '' ? '' : `"time_unix_nano":"${timeUnknown}",`)
+    return members === '' ? null : `{${members.slice(0, -1)}}`
+  }
+}
+
+/** Marks a key that never gets a column. */
+const NO_COLUMNS: Key['columns'] = { text: null, int: null, num: null, bool: null, json: null }
+
+function dropLast(column: AttributeColumn): void {
+  column.rows.pop()
+  column.values.pop()
+}
+
+function sizeOf(value: string | number | boolean): number {
+  return typeof value === 'string' ? utf8Bytes(value) : 8
+}

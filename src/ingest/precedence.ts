@@ -1,0 +1,80 @@
+// Which attribute feeds which column: otlp.md section 4 as a table. R is a resource attribute, A one
+// of the record; the first that is not empty wins, left to right.
+
+import { TEXT_COLUMNS, type TextColumn } from '../record.ts'
+
+/** What a record's attributes can fill: the text columns, and four parts that others are made of. */
+export const SLOTS = [
+  ...TEXT_COLUMNS,
+  'code_file',
+  'code_line',
+  'exception_type',
+  'exception_message',
+] as const
+export type Slot = (typeof SLOTS)[number]
+
+/** The rank of a field of the record itself, which beats every attribute. */
+export const FIELD_RANK = 0
+/** `unknown_service` and its kind: kept when nothing better is known. */
+export const FALLBACK_RANK = 98
+export const NO_RANK = 99
+
+const PRECEDENCE: Record<Slot, string> = {
+  service:
+    'R service.name, R faas.name, R cloudflare.script_name, R k8s.deployment.name, R k8s.statefulset.name, ' +
+    'R k8s.daemonset.name, R k8s.cronjob.name, R k8s.job.name, R k8s.container.name, R container.name, A service.name',
+  environment:
+    'R deployment.environment.name, R deployment.environment, A deployment.environment.name, ' +
+    'A deployment.environment, A environment',
+  event_type: 'A otel.event.name, A event.name, A event_type',
+  source_location: 'A source_location',
+  trace_id: 'A trace_id',
+  span_id: 'A span_id',
+  request_id:
+    'A request_id, A request.id, A http.request.header.x-request-id, A cloudflare.ray_id, ' +
+    'A http.request.header.cf-ray, A faas.invocation_id, A aws.request_id, A azure.service.request.id',
+  workspace_id:
+    'A workspace_id, A workspace.id, R workspace_id, R workspace.id, A tenant.id, A tenant_id, R tenant.id, R tenant_id',
+  project_id: 'A project_id, A project.id, R project_id, R project.id',
+  user_id: 'A user.id, A enduser.id, A user_id, A enduser.pseudo.id, R user.id, R enduser.id',
+  version:
+    'R service.version, R faas.version, R cloudflare.script_version.id, R cf.worker.version.id, ' +
+    'R vcs.ref.head.revision, R app.build_id, A service.version, A version',
+  instance_id:
+    'A instance_id, A cloudflare.durable_object.id, R cloudflare.durable_object.id, R service.instance.id, ' +
+    'R faas.instance, R k8s.pod.uid, R k8s.pod.name, R container.id, R host.id, R host.name',
+  code_file: 'A code.file.path, A code.filepath',
+  code_line: 'A code.line.number, A code.lineno',
+  exception_type: 'A exception.type',
+  exception_message: 'A exception.message',
+}
+
+/** Where an attribute's value goes: an index into SLOTS, and its rank there (lower wins). */
+export interface Place {
+  slot: number
+  rank: number
+}
+
+function places(kind: 'A' | 'R'): Map<string, Place> {
+  const found = new Map<string, Place>()
+  SLOTS.forEach((name, slot) => {
+    PRECEDENCE[name].split(', ').forEach((source, i) => {
+      if (source.startsWith(`${kind} `)) found.set(source.slice(2), { slot, rank: i + 1 })
+    })
+  })
+  return found
+}
+
+export const RECORD_PLACES = places('A')
+export const RESOURCE_PLACES = places('R')
+
+export const slotOf = (name: Slot): number => SLOTS.indexOf(name)
+
+const COLUMN_NAMES: ReadonlySet<string> = new Set(TEXT_COLUMNS)
+export const isTextColumn = (name: string): name is TextColumn => COLUMN_NAMES.has(name)
+
+/** 16 or 8 bytes as hexadecimal digits of any case, not all zero (otlp.md D7); else ''. */
+export function validId(text: string, digits: 32 | 16): string {
+  if (text.length !== digits || !/^[0-9a-fA-F]+$/.test(text) || /^0+$/.test(text)) return ''
+  return text.toLowerCase()
+}
