@@ -1,33 +1,21 @@
 // The product as a process of its own: `wrangler dev` on a free port of this machine, with fresh
 // state in a temporary folder and a known admin key. Tests that need more than one isolate use it:
 // programs of others, kill -9, a second Worker.
-//
-// Everything that is started is one process group, and the group dies with its keeper: a shell that
-// reads a pipe from the test. Whatever ends the test, SIGKILL included, closes the pipe, so no
-// workerd is left behind.
 
-import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Group, startGroup } from './group.ts'
 
 const REPOSITORY = resolve(import.meta.dirname, '../..')
 const WRANGLER = join(REPOSITORY, 'node_modules/wrangler/bin/wrangler.js')
 
 /** wrangler bundles, then workerd starts: about 2 s on an idle machine, far more on a shared one. */
 const START_TIMEOUT_MS = 90_000
-const STOP_TIMEOUT_MS = 10_000
-const REAP_TIMEOUT_MS = 2_000
-const OUTPUT_CHARACTERS_MAX = 64 * 1024
-
-// `cat` ends when the pipe from the test closes; `kill 0` is the whole group, this shell included.
-const KEEPER = `exec 3<&0
-(cat <&3 >/dev/null; kill -KILL 0) &
-exec "$@" 3<&- </dev/null`
 
 // What a local run would look up on the network, or show to a person.
 const QUIET = {
@@ -62,7 +50,7 @@ export interface Collector {
   kill9(): Promise<void>
   /** Starts it again on the same port and state, after kill9() or while it runs. */
   restart(): Promise<void>
-  /** What wrangler and the Worker printed since the last start, the newest 64 K characters. */
+  /** What wrangler and the Worker printed since the last start. */
   output(): string
 }
 
@@ -88,59 +76,50 @@ export async function startCollector(options: CollectorOptions = {}): Promise<Co
     ...options.env,
   }
 
-  let group: ChildProcess | undefined
-  let output = ''
   const start = async () => {
-    output = ''
-    group = spawn('/bin/sh', ['-c', KEEPER, 'keeper', ...command], {
-      cwd: options.cwd ?? REPOSITORY,
-      env,
-      detached: true,
-      stdio: ['pipe', 'pipe', 'pipe'],
-    })
-    const keep = (chunk: Buffer) => {
-      output = (output + chunk).slice(-OUTPUT_CHARACTERS_MAX)
-    }
-    group.stdout?.on('data', keep)
-    group.stderr?.on('data', keep)
-    // The pipe breaks when the group is killed; that is no failure of the test.
-    group.stdin?.on('error', () => {})
+    const group = startGroup(command, { cwd: options.cwd ?? REPOSITORY, env })
     try {
-      await healthy(url, group)
+      await waitUntilHealthy(url, group)
     } catch (e) {
-      await killGroup(group, 'SIGKILL')
-      throw new Error(`${e instanceof Error ? e.message : e}\n${output}`)
+      await group.kill9()
+      throw new Error(`${e instanceof Error ? e.message : e}\n${group.output()}`)
     }
+    return group
   }
-  const kill9 = async () => {
-    if (group) await killGroup(group, 'SIGKILL')
-    group = undefined
+  const removeState = async () => {
+    if (options.state !== undefined) return
+    await rm(state, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
   }
 
-  await start()
+  let group: Group
+  try {
+    group = await start()
+  } catch (e) {
+    await removeState()
+    throw e
+  }
   return {
     url,
     port,
     adminKey,
     state,
     async stop() {
-      if (group) await killGroup(group, 'SIGTERM')
-      group = undefined
-      if (options.state === undefined) await removeFolder(state)
+      await group.stop()
+      await removeState()
     },
-    kill9,
+    kill9: () => group.kill9(),
     async restart() {
-      await kill9()
-      await start()
+      await group.kill9()
+      group = await start()
     },
-    output: () => output,
+    output: () => group.output(),
   }
 }
 
-async function healthy(url: string, child: ChildProcess): Promise<void> {
-  const deadline = Date.now() + START_TIMEOUT_MS
-  while (Date.now() < deadline) {
-    if (hasEnded(child)) throw new Error(`wrangler ended with ${child.exitCode}`)
+async function waitUntilHealthy(url: string, group: Group): Promise<void> {
+  const deadlineMs = Date.now() + START_TIMEOUT_MS
+  while (Date.now() < deadlineMs) {
+    if (group.hasEnded()) throw new Error(`wrangler ended with ${await group.ended}`)
     try {
       const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5_000) })
       await answer.arrayBuffer()
@@ -151,54 +130,6 @@ async function healthy(url: string, child: ChildProcess): Promise<void> {
     await sleep(100)
   }
   throw new Error(`${url}/health did not answer 200 within ${START_TIMEOUT_MS} ms`)
-}
-
-/** Resolves when no process of the group is left. */
-async function killGroup(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  const pid = child.pid
-  if (pid === undefined) return
-  const closed = hasEnded(child) ? undefined : once(child, 'exit')
-  signalGroup(pid, signal)
-  // wrangler waits for open connections on SIGTERM; a test does not.
-  const late = setTimeout(() => signalGroup(pid, 'SIGKILL'), STOP_TIMEOUT_MS)
-  await closed
-  clearTimeout(late)
-  // The leader may end before workerd does, and would leave the port taken.
-  signalGroup(pid, 'SIGKILL')
-  const deadline = Date.now() + REAP_TIMEOUT_MS
-  while ((await isAlive(pid)) && Date.now() < deadline) await sleep(10)
-}
-
-/**
- * Whether a process of the group still runs. Where process 1 reaps orphans late or never, the dead
- * stay in the group and signals still reach it; /proc tells them apart, where there is one.
- */
-async function isAlive(group: number): Promise<boolean> {
-  if (!signalGroup(group, 0)) return false
-  const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))
-  if (pids.length === 0) return true
-  const stats = await Promise.all(
-    pids.map((pid) => readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '')),
-  )
-  // "pid (name) state ppid pgrp ...", and a name may hold spaces and brackets.
-  const rests = stats.map((stat) => stat.slice(stat.lastIndexOf(')') + 2).split(' '))
-  return rests.some(([state, , pgrp]) => state !== 'Z' && pgrp === String(group))
-}
-
-/** False when the group has no process any more. */
-function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    return process.kill(-pid, signal)
-  } catch (e) {
-    if ((e as NodeJS.ErrnoException).code === 'ESRCH') return false
-    throw e
-  }
-}
-
-const hasEnded = (child: ChildProcess) => child.exitCode !== null || child.signalCode !== null
-
-async function removeFolder(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
 }
 
 export async function freePort(): Promise<number> {
