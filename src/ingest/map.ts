@@ -19,7 +19,6 @@ import {
   MESSAGE_BYTES_MAX,
   RECORD_BYTES_MAX,
   REQUEST_RECORDS_MAX,
-  RESOURCE_BYTES_MAX,
 } from '../limits.ts'
 import {
   type AttributeColumn,
@@ -29,6 +28,7 @@ import {
   type RecordBatch,
   TEXT_COLUMNS,
 } from '../record.ts'
+import { err } from '../result.ts'
 import { Context } from './context.ts'
 import { bytesOver, cutDepth, cutText, utf8Bytes } from './cut.ts'
 import {
@@ -41,7 +41,7 @@ import {
   slotOf,
   validId,
 } from './precedence.ts'
-import { cutValue, jsonOf, objectText, textOf, type Value } from './value.ts'
+import { cutValue, firstElement, jsonOf, objectText, textOf, type Value } from './value.ts'
 
 /** What the door knows of a request beside its body. */
 export interface Arrival {
@@ -58,8 +58,8 @@ export interface Key {
   slot: number
   rank: number
   columns: Record<AttributeType, AttributeColumn | null>
-  /** The record that has this key already, and where its value went (null: the rest). */
-  row: number
+  /** Position in the request of the last record that had it, and where its value went (null: the rest). */
+  seen: number
   column: AttributeColumn | null
   /** Bytes of the key as sent, where it was cut; else 0. */
   cutBytes: number
@@ -67,6 +67,11 @@ export interface Key {
 
 /** More records than a request may hold; decoders turn it into `too_large`. */
 export class TooManyRecords extends Error {}
+
+export const tooManyRecords = () =>
+  err('too_large', `more than ${REQUEST_RECORDS_MAX} records in one request`, {
+    max: REQUEST_RECORDS_MAX,
+  })
 
 /** Keys the writer remembers; the rest, which never get a column, are made anew each time. */
 const KEYS_MAX = 4096
@@ -246,6 +251,18 @@ export class BatchWriter {
     if (this.#cuts.length > 0) this.#cuts = []
   }
 
+  /** Sets the time from the halves of unsigned nanoseconds; 0, and 2^63 or more, is none. */
+  setTime(high: number, low: number): void {
+    this.timeMs = msOf(high, low)
+    this.timeNs = (high * 967296 + low) % 1e6
+    this.timeUnknown = high >= 0x80000000 ? ((BigInt(high) << 32n) | BigInt(low)).toString() : ''
+  }
+
+  setObservedTime(high: number, low: number): void {
+    this.observedMs = msOf(high, low)
+    this.observedNs = (high * 967296 + low) % 1e6
+  }
+
   /** Gives up the record: nothing of it stays but its entry in `rejected`. */
   reject(field: string, message: string): void {
     for (const column of this.batch.attributes) {
@@ -273,31 +290,22 @@ export class BatchWriter {
     this.#message = text
   }
 
-  /** A body that is not a text; an empty value is no body. */
+  /** A body that is not a string; an empty value is no body. */
   body(value: Value): void {
-    if (value.type === 'text') {
-      this.bodyText(value.text)
-      return
-    }
-    this.#hasBody = false
+    this.#hasBody = value.type !== 'json' || value.text !== 'null'
     this.#body = null
-    if (value.type === 'json' && value.text === 'null') return
-    this.#hasBody = true
-    const text = jsonOf(value)
-    if (value.type === 'json' && value.bytes > MESSAGE_BYTES_MAX) {
+    if (!this.#hasBody) return
+    const text = value.type === 'text' ? value.text : jsonOf(value)
+    const bytes = value.type === 'json' ? value.bytes : utf8Bytes(text)
+    if (bytes > MESSAGE_BYTES_MAX) {
       this.#message = cutText(text, MESSAGE_BYTES_MAX)
-      this.#noteCut('body', value.bytes)
+      this.#noteCut('body', bytes)
       return
     }
     const isDeep = value.type === 'json' && value.depth > ATTRIBUTE_DEPTH_MAX
-    if (isDeep) this.#noteCut('body', value.bytes)
-    this.#body = isDeep ? cutDepth(text, ATTRIBUTE_DEPTH_MAX) : text
-    this.#message = value.type === 'json' && value.message !== '' ? value.message : this.#body
-  }
-
-  /** A body that is none after all: a later occurrence took its place. */
-  noBody(): void {
-    this.bodyText('')
+    if (isDeep) this.#noteCut('body', bytes)
+    this.#body = isDeep ? cutDepth(text, ATTRIBUTE_DEPTH_MAX) : jsonOf(value)
+    this.#message = value.type !== 'json' ? text : value.message || this.#body
   }
 
   // Attributes.
@@ -318,7 +326,7 @@ export class BatchWriter {
       slot: place?.slot ?? -1,
       rank: place?.rank ?? NO_RANK,
       columns: { text: null, int: null, num: null, bool: null, json: null },
-      row: -1,
+      seen: -1,
       column: null,
       cutBytes: 0,
     }
@@ -370,7 +378,7 @@ export class BatchWriter {
   }
 
   #attributeJson(key: Key, value: Value): void {
-    if (key.slot >= 0 && value.first !== '') this.#offer(key, value.first)
+    if (key.slot >= 0) this.#offer(key, firstElement(value.text))
     const sent = value.bytes
     const isCut = cutValue(value) > 0
     if (isCut && this.#hasRoom()) this.#noteCut(`attributes.${key.name}`, sent)
@@ -406,21 +414,21 @@ export class BatchWriter {
       this.#putRest(this.key(key.name), type, value)
       return
     }
-    if (key.row === this.#row) this.#takeBack(key)
+    if (key.seen === this.index) this.#takeBack(key)
     const column = key.columns[type] ?? this.#column(key, type)
     if (column === null) {
       this.#putRest(key, type, value)
       return
     }
-    key.row = this.#row
+    key.seen = this.index
     key.column = column
     column.rows.push(this.#row)
     column.values.push(value)
   }
 
   #putRest(key: Key, type: AttributeType, value: string | number | boolean): void {
-    if (key.row === this.#row) this.#takeBack(key)
-    key.row = this.#row
+    if (key.seen === this.index) this.#takeBack(key)
+    key.seen = this.index
     key.column = null
     this.#rest ??= new Map()
     this.#rest.set(key.name, type === 'json' ? (value as string) : JSON.stringify(value))
@@ -601,6 +609,12 @@ export class BatchWriter {
       (timeUnknown === '' ? '' : `"time_unix_nano":"${timeUnknown}",`)
     return members === '' ? null : `{${members.slice(0, -1)}}`
   }
+}
+
+/** 2^32 ns are 4294 ms and 967296 ns; -1 for no time. */
+function msOf(high: number, low: number): number {
+  if ((high === 0 && low === 0) || high >= 0x80000000) return -1
+  return high * 4294 + Math.floor((high * 967296 + low) / 1e6)
 }
 
 /** Marks a key that never gets a column. */
