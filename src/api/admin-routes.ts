@@ -14,7 +14,7 @@ const APP_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/
 /** A tenant's shards all answer every query, and a request may make few calls. */
 const SHARDS_MAX = 64
 const NAME_CHARS_MAX = 128
-/** The bound of the column it is compared with leaves room. */
+/** Of up to 3 bytes each, so that it fits the column that every record of the key carries it in. */
 const WORKSPACE_CHARS_MAX = 256
 /** The end of year 9999: the last an ISO text with four digits can say. */
 const TIME_MS_MAX = 253_402_300_799_999
@@ -43,7 +43,12 @@ const NewKeyBody = z
   .strictObject({
     role: z.enum(['ingest', 'read', 'admin']),
     name: name.optional(),
-    workspace_id: z.string().min(1).max(WORKSPACE_CHARS_MAX).optional(),
+    workspace_id: z
+      .string()
+      .min(1)
+      .max(WORKSPACE_CHARS_MAX)
+      .refine((id) => id.isWellFormed(), 'must be Unicode')
+      .optional(),
     expires_at: z.union([z.string(), z.number()]).optional(),
   })
   .refine((key) => key.role !== 'admin' || key.workspace_id === undefined, {

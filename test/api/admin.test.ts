@@ -2,11 +2,15 @@ import { env as bound } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
 import { adminRoutes } from '../../src/api/admin-routes.ts'
 import type { Env } from '../../src/env.ts'
+import { err } from '../../src/result.ts'
+import { makeKey } from '../../src/tenant/keys.ts'
 
 const env = bound as Env
 const OWNER = 'test-admin-key'
 
 interface Sent {
+  /** In place of the deployment's. */
+  env?: Env
   key?: string
   headers?: Record<string, string>
   body?: unknown
@@ -20,12 +24,13 @@ type Answer = {
   error: { code: string; message: string; details?: Record<string, unknown> }
 }
 
-async function send(line: string, { key = OWNER, headers = {}, body, raw }: Sent = {}) {
+async function send(line: string, sent: Sent = {}) {
+  const { key = OWNER, headers = {}, body, raw } = sent
   const [method = '', path = ''] = line.split(' ')
   const init: RequestInit = { method, headers: { ...(key && { 'X-API-Key': key }), ...headers } }
   if (raw !== undefined) init.body = raw
   else if (body !== undefined) init.body = JSON.stringify(body)
-  const response = await adminRoutes.fetch(new Request(`http://logs${path}`, init), env)
+  const response = await adminRoutes.fetch(new Request(`http://logs${path}`, init), sent.env ?? env)
   return {
     status: response.status,
     headers: response.headers,
@@ -257,6 +262,7 @@ describe('POST /apps/:app_id/keys', () => {
   refuses('a role that is none', { role: 'owner' }, 'role')
   refuses('an admin of one workspace', { role: 'admin', workspace_id: 'w' }, 'workspace_id')
   refuses('an empty workspace', { role: 'read', workspace_id: '' }, 'workspace_id')
+  refuses('half a character', { role: 'read', workspace_id: '\ud800' }, 'workspace_id')
   refuses('another app', { role: 'read', app_id: 'mine' }, '"app_id"')
   refuses('a key of its own choice', { role: 'read', key: 'wlk' }, '"key"')
   refuses('an end in the past', { role: 'read', expires_at: '2020-01-01T00:00:00Z' }, 'future')
@@ -312,5 +318,28 @@ describe('DELETE /apps/:app_id/keys/:key_id', () => {
     expect((await send(`DELETE /apps/finds/keys/${key_id}`)).status).toBe(404)
     expect((await send('DELETE /apps/finds/keys/key_0')).status).toBe(404)
     expect((await send(`GET /apps/finds-other/keys/${key_id}`)).status).toBe(200)
+  })
+})
+
+describe('when something does not answer', () => {
+  const broken = (registry: object) =>
+    ({ ...env, REGISTRY: { getByName: () => registry } }) as unknown as Env
+
+  it('a revocation names the shards, and says when to come again', async () => {
+    const left = err('unavailable', 'not confirmed', { shards: [2] })
+    const answer = await send('DELETE /apps/a/keys/key_1', {
+      env: broken({ deleteKey: async () => left }),
+    })
+    expect(answer).toMatchObject({ status: 503, error: { details: { shards: [2] } } })
+    expect(answer.headers.get('Retry-After')).toBe('1')
+  })
+
+  it('a registry that cannot be reached is 503, for keys too', async () => {
+    const lost = async () => {
+      throw Object.assign(new Error('Network connection lost.'), { retryable: true })
+    }
+    const env = broken({ grantForHash: lost, listApps: lost })
+    expect((await send('GET /apps', { env })).status).toBe(503)
+    expect((await send('GET /apps', { env, key: makeKey('admin').key })).status).toBe(503)
   })
 })

@@ -195,6 +195,25 @@ describe('a revocation', () => {
     })
   })
 
+  it('does not wait forever for a shard that hangs', async () => {
+    const { registry, shards } = await registryNamed('revoke-hangs')
+    must(await registry.createApp(newApp('a', 2)))
+    const { keyId } = must(await registry.createKey(owner('a'), newKey()))
+    shards.before = (shard) => (shard === 1 ? new Promise(() => {}) : Promise.resolve())
+    const real = globalThis.setTimeout
+    const waits: (number | undefined)[] = []
+    const hurried = (f: () => void, ms?: number) => {
+      waits.push(ms)
+      return real(f, 1)
+    }
+    const timer = vi.spyOn(globalThis, 'setTimeout').mockImplementation(hurried as typeof real)
+    expect(await registry.deleteKey(owner('a'), keyId)).toMatchObject({
+      error: { code: 'unavailable', details: { shards: [1] } },
+    })
+    expect(waits).toContain(15_000)
+    timer.mockRestore()
+  })
+
   it('is told again by the alarm, also after an eviction, with growing gaps', async () => {
     const fixture = await registryNamed('revoke-alarm')
     const { registry, shards, inside } = fixture
