@@ -1,37 +1,48 @@
-// What a word is, for filters, patterns, scan and query alike (design: one function serves them all).
-//
-// NFC, then runs of letters, marks, numbers and `_`, split first and lower-cased after. Scripts that
-// write no spaces have no runs to go by: there every character is a word, and a word is a phrase.
+// What a word is, for filters, patterns, scan and query alike (a filter that splits otherwise than
+// the query would hide records). Runs of letters, marks, numbers and `_` of the NFC form. Scripts
+// written without spaces have no such runs, so there each character is a word, and a word of the
+// reader is a phrase. Text is split first and then lower-cased: lower case can change what a
+// character is made of (`İ` becomes two).
 
-const WORD = /[\p{L}\p{M}\p{N}_]+/gu
-const NO_SPACES =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u
-const ASCII = /^[\0-\x7f]*$/
-const ASCII_WORD = /[a-z0-9_]+/g
+const RUN = /[\p{L}\p{M}\p{N}_]+/gu
+const PIECE =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]|[^\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]+/gu
+/** The characters of PIECE's scripts all lie here or above, so a run below has none. */
+const UNSPACED_MIN = 0x0e00
 
-/** The words of a text in order, lower-cased; a word that occurs twice is there twice. */
+/** The words of a text in order, lower-cased; `__` and the like are words too. */
 export function wordsOf(text: string): string[] {
-  // Nearly every log line: lower-casing ASCII moves no boundary, so one pass does.
-  if (ASCII.test(text)) return text.toLowerCase().match(ASCII_WORD) ?? []
   const words: string[] = []
-  for (const [run] of text.normalize('NFC').matchAll(WORD)) {
-    if (NO_SPACES.test(run)) cutRun(run, words)
-    else words.push(run.toLowerCase())
+  let start = -1
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i)
+    if (c >= 128) return wordsOfUnicode(text)
+    if (isAsciiWord(c)) {
+      if (start < 0) start = i
+    } else if (start >= 0) {
+      words.push(text.slice(start, i).toLowerCase())
+      start = -1
+    }
+  }
+  if (start >= 0) words.push(text.slice(start).toLowerCase())
+  return words
+}
+
+function isAsciiWord(c: number): boolean {
+  const letter = c | 32
+  return (letter >= 97 && letter <= 122) || (c >= 48 && c <= 57) || c === 95
+}
+
+function wordsOfUnicode(text: string): string[] {
+  const words: string[] = []
+  for (const run of text.normalize('NFC').match(RUN) ?? []) {
+    if (!hasUnspaced(run)) words.push(run.toLowerCase())
+    else for (const piece of run.match(PIECE) ?? []) words.push(piece.toLowerCase())
   }
   return words
 }
 
-/** Cuts the characters of scripts without spaces out of a run; what stands between them stays whole. */
-function cutRun(run: string, words: string[]): void {
-  let rest = ''
-  for (const character of run) {
-    if (!NO_SPACES.test(character)) {
-      rest += character
-      continue
-    }
-    if (rest !== '') words.push(rest.toLowerCase())
-    rest = ''
-    words.push(character)
-  }
-  if (rest !== '') words.push(rest.toLowerCase())
+function hasUnspaced(run: string): boolean {
+  for (let i = 0; i < run.length; i++) if (run.charCodeAt(i) >= UNSPACED_MIN) return true
+  return false
 }

@@ -284,6 +284,11 @@ export class BatchWriter {
     this.#texts[slot] = text
   }
 
+  /** Whether something has filled the column so far. */
+  hasColumn(slot: number): boolean {
+    return this.#texts[slot] !== ''
+  }
+
   bodyText(text: string): void {
     this.#hasBody = text !== ''
     this.#body = null
