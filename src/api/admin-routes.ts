@@ -7,6 +7,7 @@ import { ADMIN_BODY_BYTES_MAX } from '../limits.ts'
 import { err, ok, type Result } from '../result.ts'
 import { askRegistry, forgetApp, forgetKey, makeKey, type RegistrySurface } from '../tenant/keys.ts'
 import type { App, AppRef, Key } from '../tenant/registry.ts'
+import { parseTime } from '../time.ts'
 import { answer, type HonoEnv } from './answer.ts'
 import { authenticate, type Caller, scopeOf } from './auth.ts'
 
@@ -16,8 +17,6 @@ const SHARDS_MAX = 64
 const NAME_CHARS_MAX = 128
 /** Of up to 3 bytes each, so that it fits the column that every record of the key carries it in. */
 const WORKSPACE_CHARS_MAX = 256
-/** The end of year 9999: the last an ISO text with four digits can say. */
-const TIME_MS_MAX = 253_402_300_799_999
 const LOCATION_HINTS = [
   'wnam',
   'enam',
@@ -195,27 +194,13 @@ function refOf(caller: Caller, appId: string | null): Result<AppRef> {
   return ok({ appId: scope.data, tenantId: caller.grant?.tenant.tenantId ?? null })
 }
 
-/** When a key ends, in ms; null: never. A time without a zone is UTC, a number is seconds, ms, µs or ns by its size. */
+/** When a key ends, in ms; null: never. */
 function expiryOf(sent: string | number | undefined, nowMs: number): Result<number | null> {
   if (sent === undefined) return ok(null)
-  const ms = typeof sent === 'number' ? msOfNumber(sent) : msOfText(sent)
-  if (ms === null) {
-    return err('bad_request', `expires_at: ${JSON.stringify(sent).slice(0, 64)} is not a time`)
-  }
-  if (ms <= nowMs) return err('bad_request', `expires_at: ${iso(ms)} is not in the future`)
-  return ok(ms)
-}
-
-function msOfText(text: string): number | null {
-  const form = z.iso.datetime({ offset: true, local: true }).safeParse(text)
-  if (!form.success) return null
-  return Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`)
-}
-
-function msOfNumber(number: number): number | null {
-  const [unit] = [1e-3, 1, 1e3, 1e6].filter((_, i) => number < 1e11 * 1000 ** i || i === 3)
-  const ms = Math.round(number / unit!)
-  return number >= 0 && ms <= TIME_MS_MAX ? ms : null
+  const time = parseTime(sent)
+  if (!time.ok) return err(time.error.code, `expires_at: ${time.error.message}`)
+  const { ms } = time.data
+  return ms > nowMs ? ok(ms) : err('bad_request', `expires_at: ${iso(ms)} is not in the future`)
 }
 
 async function ask<T>(
