@@ -143,12 +143,13 @@ async function makeKey(role: 'ingest' | 'read'): Promise<string> {
   return data.key
 }
 
-const post = (path: string, body: unknown) =>
-  fetch(url + path, {
+function post(path: string, body: unknown): Promise<Response> {
+  return fetch(url + path, {
     method: 'POST',
     headers: { 'X-API-Key': adminKey, 'content-type': 'application/json' },
     body: JSON.stringify(body),
   })
+}
 
 async function refusal(what: string, response: Response): Promise<string> {
   server.kill()

@@ -254,7 +254,7 @@ describe('GET /stats/:app_id', () => {
       .toMatchObject({
         cut_message: 1,
         refused_record_timestamp: 1,
-        refused_request_bad_request: 1,
+        refused_request_bad_json: 1,
       })
     expect((await read()).days).toMatchObject([
       { records: 2, levels: { error: 1, info: 1, warn: 0 } },

@@ -1,0 +1,114 @@
+// The scan against a plain filter over whole records: random batches, random plans, by seed.
+// SEED=7 ROUNDS=5000 npm run fuzz for more.
+
+import { describe, expect, it } from 'vitest'
+import { decodeSegment, encodeSegment } from '../../src/block/segment.ts'
+import type { Condition, Plan } from '../../src/query/plan.ts'
+import { comparePositions, scan } from '../../src/query/scan.ts'
+import { type RecordView, recordView } from '../../src/query/view.ts'
+import { LEVELS } from '../../src/record.ts'
+import { wordsOf } from '../../src/words.ts'
+import { batchOf, type RecordSpec, randomOf } from '../batches.ts'
+
+const SEED = Number(process.env.SEED ?? 1)
+const ROUNDS = Number(process.env.ROUNDS ?? 300)
+const SHARD = 3
+
+const MESSAGES = [
+  'Connection reset by peer',
+  'reset-connection: Timeout after 30s',
+  'timeout',
+  'ÉTÉ chaud, été froid',
+  '数据库连接失败 timeout',
+  'a_b a-b ab',
+  '',
+]
+const WORDS = ['connection', 'reset', 'timeout', 'été', '数', '接', 'a_b', 'a', 'b', 'ab', '30s']
+
+function naive(plan: Plan, view: RecordView): boolean {
+  const time = BigInt(view.time_unix_nano)
+  const nanoseconds = (at: { ms: number; ns: number }) => BigInt(at.ms) * 1_000_000n + BigInt(at.ns)
+  if (plan.since && time < nanoseconds(plan.since)) return false
+  if (plan.until && time >= nanoseconds(plan.until)) return false
+  const [shard = 0, seq = 0] = view.id.split('-').map(Number)
+  if (seq > (plan.maxSeqs[shard] ?? Number.POSITIVE_INFINITY)) return false
+  if (plan.after) {
+    const at = { ms: Number(time / 1_000_000n), ns: Number(time % 1_000_000n), shard, seq }
+    const order = comparePositions(at, plan.after)
+    if (plan.order === 'asc' ? order <= 0 : order >= 0) return false
+  }
+  return plan.filter.every((condition) => passes(condition, view))
+}
+
+function passes(condition: Condition, view: RecordView): boolean {
+  switch (condition.kind) {
+    case 'level':
+      return ((condition.mask >> LEVELS.indexOf(view.level)) & 1) === 1
+    case 'column':
+      return view[condition.column] === condition.value
+    case 'attribute': {
+      const attributes = view.metadata.attributes ?? {}
+      const value = Object.hasOwn(attributes, condition.key) ? attributes[condition.key] : undefined
+      return value !== undefined && String(value) === condition.value
+    }
+    case 'words': {
+      const all = ` ${wordsOf(view.message).join(' ')} `
+      return all.includes(` ${condition.words.join(' ')} `)
+    }
+  }
+}
+
+describe('scan', () => {
+  it(`lets through what a plain filter does, ${ROUNDS} rounds from seed ${SEED}`, () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const random = randomOf(SEED * 1_000_003 + round)
+      const below = (n: number) => Math.floor(random() * n)
+      const pick = <T>(values: readonly T[]) => values[below(values.length)]!
+      const specs: RecordSpec[] = Array.from({ length: 1 + below(40) }, () => ({
+        ms: 1000 + below(20),
+        ns: below(3),
+        level: below(6),
+        message: pick(MESSAGES),
+        ...(below(2) === 0 && {
+          text: { service: pick(['api', 'web']), user_id: pick(['1', '2']) },
+        }),
+        ...(below(2) === 0 && { attributes: { code: pick([200, '200', 1.5, true, 'x']) } }),
+        ...(below(8) === 0 && { rest: '{"far":200,"near":"x"}' }),
+      }))
+      const batch = decodeSegment(encodeSegment(batchOf(specs)))
+      const plan = randomPlan(below, pick)
+      const firstSeq = 1 + below(5)
+      const views = specs.map((_, row) => recordView(batch, row, SHARD, firstSeq + row))
+      const expected = views.flatMap((view, row) => (naive(plan, view) ? [row] : []))
+      expect(scan(plan, batch, SHARD, firstSeq), `round ${round}: ${JSON.stringify(plan)}`).toEqual(
+        expected,
+      )
+    }
+  })
+})
+
+function randomPlan(below: (n: number) => number, pick: <T>(values: readonly T[]) => T): Plan {
+  const conditions: (() => Condition)[] = [
+    () => ({ kind: 'level', mask: below(64) }),
+    () => ({ kind: 'column', column: 'service', value: pick(['api', 'web', 'none']) }),
+    () => ({ kind: 'column', column: 'user_id', value: pick(['1', '2']) }),
+    () => ({ kind: 'attribute', key: 'code', value: pick(['200', '1.5', 'true', 'x']) }),
+    () => ({
+      kind: 'attribute',
+      key: pick(['far', 'near', 'toString']),
+      value: pick(['200', 'x']),
+    }),
+    () => ({ kind: 'words', words: Array.from({ length: 1 + below(2) }, () => pick(WORDS)) }),
+  ]
+  const time = () => ({ ms: 1000 + below(20), ns: below(3) })
+  return {
+    filter: Array.from({ length: below(3) }, () => pick(conditions)()),
+    since: below(3) === 0 ? time() : null,
+    until: below(3) === 0 ? time() : null,
+    order: pick(['asc', 'desc']),
+    limit: 10,
+    hash: '',
+    maxSeqs: below(3) === 0 ? [null, null, null, below(40)] : [],
+    after: below(3) === 0 ? { ...time(), shard: 2 + below(3), seq: below(40) } : null,
+  }
+}
