@@ -9,6 +9,8 @@ import { gunzipSync } from 'node:zlib'
 /** Longer than a second, because gzip stamps its output with the second. */
 const HOLD_MS = 1_200
 
+const NO_ANSWER = { status: 502, headers: {}, body: Buffer.alloc(0) }
+
 export interface Attempt {
   /** Of the bytes on the wire. */
   sha256: string
@@ -33,7 +35,7 @@ export async function startLosingProxy(
   const attempts: Attempt[] = []
   const server = createServer(async (incoming, outgoing) => {
     const body = await readAll(incoming)
-    const answer = await forward(target, incoming, body)
+    const answer = await forward(target, incoming, body).catch(() => NO_ANSWER)
     const contentSha256 = sha256(contentOf(incoming, body))
     const isLost = !attempts.some((attempt) => attempt.contentSha256 === contentSha256)
     attempts.push({ sha256: sha256(body), contentSha256, status: answer.status, isLost })

@@ -94,19 +94,37 @@ const EXPECTED: Expected[] = [
 
 export const SDK_RECORDS = EXPECTED.length
 
+export interface Sdk {
+  language: string
+  scope: Record<string, unknown>
+  /** The Go SDK says by which schema its resource is named. */
+  hasSchema?: boolean
+}
+
+const SCOPE = { name: 'payments', version: '0.3.1' }
+export const PYTHON: Sdk = {
+  language: 'python',
+  scope: { ...SCOPE, attributes: { team: 'core' } },
+}
+export const GO: Sdk = {
+  language: 'go',
+  scope: { ...SCOPE, attributes: { team: 'core' } },
+  hasSchema: true,
+}
+export const JAVA: Sdk = { language: 'java', scope: SCOPE }
+
 /** Record by record and member by member: what is not expected must not be there. */
-export function expectSdkRecords(
-  found: FoundRecord[],
-  sdk: { language: string; scope: Record<string, unknown> },
-): void {
+export function expectSdkRecords(found: FoundRecord[], sdk: Sdk): void {
   expect(found.map((record) => record.message)).toEqual(EXPECTED.map((record) => record.message))
   for (const [i, record] of found.entries()) {
     expect(record).toEqual(sdkRecord(i, sdk))
   }
 }
 
-function sdkRecord(i: number, sdk: { language: string; scope: Record<string, unknown> }) {
-  const { attributes, body, otel, ...columns } = EXPECTED[i] as Expected
+function sdkRecord(i: number, sdk: Sdk) {
+  const { attributes, body, otel: own, ...columns } = EXPECTED[i] as Expected
+  const schema = expect.stringMatching(/^https:.*\/schemas\/\d+\.\d+\.\d+$/)
+  const otel = sdk.hasSchema ? { ...own, resource_schema_url: schema } : own
   const timeNs = FIRST_NS + BigInt(i)
   const isObservedAlone = columns.message === 'observed alone'
   const observedNs = isObservedAlone ? timeNs : timeNs + OBSERVED_AFTER_NS

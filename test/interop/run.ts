@@ -9,10 +9,18 @@ import { RESOURCE } from './records.ts'
 
 const RUN_TIMEOUT_MS = 60_000
 
-/** Why the program cannot run, for the title of what is skipped; empty when it can. */
-export function missing(name: ProgramName): string {
-  const program = inject('programs')[name]
-  return 'missing' in program ? `SKIPPED: ${program.missing.split('\n')[0]}` : ''
+/** Why what needs these programs is skipped; empty when all of them are there. */
+export function missing(...names: ProgramName[]): string {
+  const reasons = names.flatMap((name) => {
+    const program = inject('programs')[name]
+    return 'missing' in program ? [`${name} is missing: ${program.missing.split('\n')[0]}`] : []
+  })
+  return reasons.join('; ')
+}
+
+/** The title of a test that needs them, with the reason where it is skipped. */
+export function titled(title: string, reason: string): string {
+  return reason ? `${title} (SKIPPED: ${reason})` : title
 }
 
 export function startProgram(

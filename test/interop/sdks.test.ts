@@ -5,8 +5,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type App, type Client, clientOf, type FoundRecord } from '../process/client.ts'
 import { type Collector, startCollector } from '../process/collector.ts'
 import type { ProgramName } from './programs.ts'
-import { expectBulk, expectSdkRecords, SDK_RECORDS, SPAN_ID, TRACE_ID } from './records.ts'
-import { missing, otelEnv, runProgram } from './run.ts'
+import {
+  expectBulk,
+  expectSdkRecords,
+  GO,
+  JAVA,
+  PYTHON,
+  SDK_RECORDS,
+  type Sdk,
+  SPAN_ID,
+  TRACE_ID,
+} from './records.ts'
+import { missing, otelEnv, runProgram, titled } from './run.ts'
 
 // More than two batches of an SDK (512), and less than its queue (2,048), which drops silently.
 const BULK = 1_500
@@ -23,23 +33,23 @@ async function send(name: ProgramName, app: App, args: string[], compression: 'g
   await runProgram(name, args, otelEnv(collector.url, { key: app.ingestKey, compression }))
 }
 
-interface Sdk {
+interface Delivery {
   name: ProgramName
-  scope: Record<string, unknown>
+  sdk: Sdk
   /** What its logging bridge made of the lines that the program logged, in order. */
   expectLines(lines: FoundRecord[]): void
 }
 
-function delivers({ name, scope, expectLines }: Sdk) {
+function delivers({ name, sdk, expectLines }: Delivery) {
   const reason = missing(name)
-  describe.skipIf(reason)(`the ${name} SDK ${reason}`, () => {
+  describe.skipIf(reason)(titled(`the ${name} SDK`, reason), () => {
     it('delivers records of every kind, and lines of its logging bridge', async () => {
       const app = await client.makeApp(`${name}-records`)
       const startMs = Date.now()
       await send(name, app, ['records'], 'gzip')
       const found = await client.waitForLogs(app, SDK_RECORDS + 1, { order: 'asc' })
 
-      expectSdkRecords(found.slice(0, SDK_RECORDS), { language: name, scope })
+      expectSdkRecords(found.slice(0, SDK_RECORDS), sdk)
       const lines = found.slice(SDK_RECORDS)
       for (const line of lines) {
         expect(line.timestamp).toBeGreaterThanOrEqual(startMs)
@@ -64,7 +74,7 @@ const TRACED = { trace_id: TRACE_ID, span_id: SPAN_ID }
 
 delivers({
   name: 'python',
-  scope: { name: 'payments', version: '0.3.1', attributes: { team: 'core' } },
+  sdk: PYTHON,
   expectLines(lines) {
     expect(lines).toMatchObject([
       {
@@ -101,7 +111,7 @@ delivers({
 
 delivers({
   name: 'go',
-  scope: { name: 'payments', version: '0.3.1', attributes: { team: 'core' } },
+  sdk: GO,
   expectLines(lines) {
     expect(lines).toMatchObject([
       {
@@ -126,7 +136,7 @@ delivers({
 
 delivers({
   name: 'java',
-  scope: { name: 'payments', version: '0.3.1' },
+  sdk: JAVA,
   expectLines(lines) {
     expect(lines).toMatchObject([
       {

@@ -120,6 +120,8 @@ async function waitUntilHealthy(url: string, group: Group): Promise<void> {
   const deadlineMs = Date.now() + START_TIMEOUT_MS
   while (Date.now() < deadlineMs) {
     if (group.hasEnded()) throw new Error(`wrangler ended with ${await group.ended}`)
+    // Else it waits for someone to mend the source.
+    if (group.output().includes('Build failed')) throw new Error('the Worker does not build')
     try {
       const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5_000) })
       await answer.arrayBuffer()
