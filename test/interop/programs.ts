@@ -11,6 +11,7 @@ import { cp, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { stripVTControlCharacters } from 'node:util'
 import { startGroup } from '../process/group.ts'
 
 const SOURCES = join(import.meta.dirname, 'programs')
@@ -19,7 +20,7 @@ const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'wor
 /** The Collector is the longest: 3 minutes on two cores, with nothing cached. All take 4. */
 const BUILD_TIMEOUT_MS = 8 * 60_000
 const ALL_BUILDS_TIMEOUT_MS = 14 * 60_000
-const REASON_CHARACTERS_MAX = 600
+const REASON_LINE_CHARACTERS_MAX = 240
 
 interface Recipe {
   /** A folder of programs/, copied to where the commands run. Absent: they start in an empty one. */
@@ -112,7 +113,9 @@ async function buildProgram(
   try {
     await mkdir(unfinished, { recursive: true })
     if (recipe.sources) await cp(join(SOURCES, recipe.sources), unfinished, { recursive: true })
+    await mkdir(join(unfinished, 'tmp'))
     for (const command of recipe.build) await runStep(command, unfinished, deadlineMs)
+    await rm(join(unfinished, 'tmp'), { recursive: true })
     await rename(unfinished, home)
   } catch (e) {
     // A run beside this one may have finished first; its build is as good.
@@ -130,6 +133,8 @@ async function runStep(command: string[], folder: string, deadlineMs: number): P
     ...process.env,
     GOBIN: join(folder, 'bin'),
     CGO_ENABLED: '0',
+    // The Collector's builder leaves a folder there.
+    TMPDIR: join(folder, 'tmp'),
     PIP_DISABLE_PIP_VERSION_CHECK: '1',
   }
   const group = startGroup(command, { cwd: folder, env })
@@ -140,8 +145,15 @@ async function runStep(command: string[], folder: string, deadlineMs: number): P
   await group.kill9()
   if (code === 0) return
   const why = code === 'late' ? 'not done in time' : `exit ${code}`
-  const printed = group.output().trim().slice(-REASON_CHARACTERS_MAX)
-  throw new Error(`\`${command.join(' ')}\`: ${why}\n${printed}`)
+  throw new Error(`\`${command.join(' ')}\`: ${why}\n${excerptOf(group.output())}`)
+}
+
+/** The first and last lines, because one program says the reason first and another last. */
+function excerptOf(output: string): string {
+  const lines = output.split('\n').map((line) => stripVTControlCharacters(line).trim())
+  const said = lines.filter((line) => line !== '' && line !== '[ERROR]')
+  const kept = said.length > 4 ? [...said.slice(0, 2), '...', ...said.slice(-2)] : said
+  return kept.map((line) => `  ${line.slice(0, REASON_LINE_CHARACTERS_MAX)}`).join('\n')
 }
 
 /** Of all that decides what is built, so that a change of it builds anew. */

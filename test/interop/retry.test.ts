@@ -2,12 +2,12 @@
 // again. Each record must be there exactly once (design.md 6, the batch id).
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Client, clientOf } from '../process/client.ts'
+import { type App, type Client, clientOf, type FoundRecord } from '../process/client.ts'
 import { type Collector, freePort, startCollector } from '../process/collector.ts'
 import { startOtelcol } from './otelcol.ts'
 import type { ProgramName } from './programs.ts'
 import { type Attempt, type LosingProxy, startLosingProxy } from './proxy.ts'
-import { expectBulk } from './records.ts'
+import { expectBulk, SPAN_ID, TRACE_ID } from './records.ts'
 import { missing, otelEnv, runProgram, titled } from './run.ts'
 
 // Two requests of an SDK, whose batches are of 512.
@@ -79,49 +79,92 @@ describe('a batch whose answer was lost is stored once', () => {
   const reason = missing('collector', 'telemetrygen')
   it.skipIf(reason)(titled('the Collector, fed by telemetrygen', reason), async () => {
     const app = await client.makeApp('otelcol-retry')
-    const logs = 1_000
-    const port = await freePort()
-    const attempts = await throughProxy('with 503', async (proxy) => {
-      const otelcol = await startOtelcol({
-        receivers: { otlp: { protocols: { http: { endpoint: `127.0.0.1:${port}` } } } },
-        processors: { batch: {} },
-        exporters: {
-          otlp_http: { endpoint: proxy.url, headers: { 'X-API-Key': app.ingestKey } },
-        },
-        service: {
-          telemetry: { metrics: { level: 'none' } },
-          pipelines: {
-            logs: { receivers: ['otlp'], processors: ['batch'], exporters: ['otlp_http'] },
-          },
-        },
-      })
-      try {
-        await runProgram('telemetrygen', telemetrygenArgs(`127.0.0.1:${port}`, logs), {})
-        await client.waitForLogs(app, logs)
+    const attempts = await throughProxy('with 503', (proxy) =>
+      throughOtelcol(proxy.url, app, async (endpoint) => {
+        await runProgram('telemetrygen', telemetrygenArgs(endpoint, { logs: 1_000, rate: 0 }), {})
+        await client.waitForLogs(app, 1_000)
         // The last answer is lost too, and what is in hand is sent again before the end.
         await waitUntil(() => proxy.attempts.length > 0 && isSettled(proxy.attempts))
-      } finally {
-        await otelcol.stop()
-      }
-    })
+      }),
+    )
     expectEachTwice(attempts)
-    const found = await client.findLogs(app)
-    expect(found).toHaveLength(logs)
-    expect(new Set(found.map((record) => record.time_unix_nano)).size).toBe(logs)
-    for (const record of found) {
-      expect(record).toMatchObject({
-        message: 'from telemetrygen',
-        level: 'error',
-        severity_number: 18,
-        severity_text: 'Bad',
-        service: 'gen',
-        trace_id: 'ae87dadd90e9935a4bc9660628efd569',
-        span_id: '5828fa4960140870',
-        metadata: { attributes: { code: 503, retried: true, route: '/pay' } },
-      })
-    }
+    expectGenerated(await client.findLogs(app), 1_000)
   })
 })
+
+describe('a server that is killed while logs arrive', () => {
+  const reason = missing('collector', 'telemetrygen')
+  it.skipIf(reason)(titled('loses and doubles nothing of the Collector', reason), async () => {
+    const app = await client.makeApp('otelcol-kill')
+    await throughOtelcol(collector.url, app, async (endpoint) => {
+      const args = telemetrygenArgs(endpoint, { logs: 2_000, rate: 500 })
+      const generated = runProgram('telemetrygen', args, {})
+      for (const count of [300, 900]) {
+        await client.waitForLogs(app, count)
+        await collector.kill9()
+        await collector.restart()
+      }
+      await generated
+      await client.waitForLogs(app, 2_000)
+    })
+    expectGenerated(await client.findLogs(app), 2_000)
+  })
+})
+
+/** Calls `send` with the endpoint of a Collector that delivers to `url` as its defaults are. */
+async function throughOtelcol(
+  url: string,
+  app: App,
+  send: (endpoint: string) => Promise<void>,
+): Promise<void> {
+  const endpoint = `127.0.0.1:${await freePort()}`
+  const otelcol = await startOtelcol({
+    receivers: { otlp: { protocols: { http: { endpoint } } } },
+    processors: { batch: {} },
+    exporters: { otlp_http: { endpoint: url, headers: { 'X-API-Key': app.ingestKey } } },
+    service: {
+      telemetry: { metrics: { level: 'none' } },
+      pipelines: {
+        logs: { receivers: ['otlp'], processors: ['batch'], exporters: ['otlp_http'] },
+      },
+    },
+  })
+  try {
+    await send(endpoint)
+  } finally {
+    await otelcol.stop()
+  }
+}
+
+function telemetrygenArgs(endpoint: string, { logs, rate }: { logs: number; rate: number }) {
+  return [
+    ...['logs', '--otlp-http', '--otlp-insecure', '--otlp-endpoint', endpoint],
+    ...['--logs', String(logs), '--rate', String(rate)],
+    ...['--service', 'gen', '--body', 'from telemetrygen'],
+    ...['--severity-number', '18', '--severity-text', 'Bad'],
+    ...['--trace-id', TRACE_ID, '--span-id', SPAN_ID],
+    ...['--telemetry-attributes', 'code=503', '--telemetry-attributes', 'retried=true'],
+    ...['--telemetry-attributes', 'route="/pay"'],
+  ]
+}
+
+/** Only the time tells its records apart. */
+function expectGenerated(found: FoundRecord[], count: number): void {
+  expect(found).toHaveLength(count)
+  expect(new Set(found.map((record) => record.time_unix_nano)).size).toBe(count)
+  for (const record of found) {
+    expect(record).toMatchObject({
+      message: 'from telemetrygen',
+      level: 'error',
+      severity_number: 18,
+      severity_text: 'Bad',
+      service: 'gen',
+      trace_id: TRACE_ID,
+      span_id: SPAN_ID,
+      metadata: { attributes: { code: 503, retried: true, route: '/pay' } },
+    })
+  }
+}
 
 const isSettled = (attempts: Attempt[]) =>
   attempts.filter((attempt) => !attempt.isLost).length * 2 === attempts.length
@@ -131,15 +174,4 @@ async function waitUntil(isTrue: () => boolean): Promise<void> {
   while (!isTrue() && Date.now() < deadlineMs) {
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
-}
-
-function telemetrygenArgs(endpoint: string, logs: number): string[] {
-  return [
-    ...['logs', '--otlp-http', '--otlp-insecure', '--otlp-endpoint', endpoint],
-    ...['--logs', String(logs), '--rate', '0', '--service', 'gen', '--body', 'from telemetrygen'],
-    ...['--severity-number', '18', '--severity-text', 'Bad'],
-    ...['--trace-id', 'ae87dadd90e9935a4bc9660628efd569', '--span-id', '5828fa4960140870'],
-    ...['--telemetry-attributes', 'code=503', '--telemetry-attributes', 'retried=true'],
-    ...['--telemetry-attributes', 'route="/pay"'],
-  ]
 }

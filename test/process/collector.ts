@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -73,10 +73,13 @@ export async function startCollector(options: CollectorOptions = {}): Promise<Co
     // Else under the home folder, where runs side by side would meet.
     WRANGLER_REGISTRY_PATH: join(state, 'registry'),
     WRANGLER_LOG_PATH: join(state, 'logs'),
+    // What a killed wrangler leaves there goes with the state.
+    TMPDIR: join(state, 'tmp'),
     ...options.env,
   }
 
   const start = async () => {
+    await mkdir(join(state, 'tmp'), { recursive: true })
     const group = startGroup(command, { cwd: options.cwd ?? REPOSITORY, env })
     try {
       await waitUntilHealthy(url, group)
