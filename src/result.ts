@@ -16,6 +16,7 @@ const HTTP_STATUS = {
   unsupported_media: 415,
   unsupported_encoding: 415,
   too_many: 429,
+  internal: 500,
   overloaded: 503,
   unavailable: 503,
   not_configured: 503,
@@ -38,6 +39,9 @@ export function err(
   return { ok: false, error: { code, message, ...(details && { details }) } }
 }
 export const httpStatus = (failure: Failure) => HTTP_STATUS[failure.code]
+
+/** What the two edges answer for a bug: a fixed text, because the cause belongs in the log alone. */
+export const BUG = err('internal', 'this is a bug in the collector; its log names the cause')
 
 /** For a state the code itself ruled out. Only the two edges, app.onError and RPC, catch it. */
 export function bug(message: string): never {

@@ -3,10 +3,11 @@
 import { type Context, Hono } from 'hono'
 import packageJson from '../../package.json' with { type: 'json' }
 import { REQUEST_ID_CHARS_MAX } from '../limits.ts'
-import { err, ok } from '../result.ts'
+import { BUG, err, ok } from '../result.ts'
 import { adminRoutes } from './admin-routes.ts'
 import { answer, type HonoEnv } from './answer.ts'
-import { ingestRoutes } from './ingest-routes.ts'
+import { ingestRoutes, OTLP_PATH } from './ingest-routes.ts'
+import { otlpFailure, otlpMediaOf } from './otlp-answer.ts'
 import { queryRoutes } from './query-routes.ts'
 
 export function createApp(): Hono<HonoEnv> {
@@ -21,7 +22,7 @@ export function createApp(): Hono<HonoEnv> {
   app.get('/health', (c) => answer(c, ok({ status: 'up', version: packageJson.version })))
   app.use(async (c, next) => {
     // A deployment whose owner set no secret would otherwise be anyone's. OTLP says so in its own form.
-    if (c.env.ADMIN_KEY?.trim() || c.req.path === '/v1/logs') return next()
+    if (c.env.ADMIN_KEY?.trim() || c.req.path === OTLP_PATH) return next()
     return answer(c, NOT_CONFIGURED)
   })
   app.route('/', ingestRoutes)
@@ -35,10 +36,10 @@ export function createApp(): Hono<HonoEnv> {
     return answer(c, err('method_not_allowed', `${c.req.method} is not allowed here`, { allowed }))
   })
   app.onError((e, c) => {
-    // What gets here is our fault or the platform's; the text is fixed, the cause is in the log.
     console.error(`request ${c.get('requestId')} failed`, e)
-    const error = { code: 'internal', message: 'this is a bug in the collector; its log names it' }
-    return c.json({ ok: false, error }, 500)
+    return c.req.path === OTLP_PATH
+      ? otlpFailure(otlpMediaOf(c.req.raw), BUG.error)
+      : answer(c, BUG)
   })
   return app
 }

@@ -14,15 +14,15 @@ import { appendRecords, noteRefused } from '../tenant/route.ts'
 import { answer, type HonoEnv } from './answer.ts'
 import { type Access, accessFor, authenticate } from './auth.ts'
 import { readBody } from './body.ts'
-import { type OtlpMedia, otlpFailure, otlpSuccess } from './otlp-answer.ts'
+import { mediaTypeOf, otlpFailure, otlpMediaOf, otlpSuccess } from './otlp-answer.ts'
+
+export const OTLP_PATH = '/v1/logs'
 
 export const ingestRoutes = new Hono<HonoEnv>()
 
-ingestRoutes.all('/v1/logs', async (c) => {
+ingestRoutes.all(OTLP_PATH, async (c) => {
   const media = mediaTypeOf(c.req.raw)
-  const isOtlp = media === 'application/json' || media === 'application/x-protobuf'
-  // An error answers in the request's encoding, and in JSON when that is none we speak (H17).
-  const answerMedia: OtlpMedia = isOtlp ? media : 'application/json'
+  const answerMedia = otlpMediaOf(c.req.raw)
   const fail = (failure: Failure) => otlpFailure(answerMedia, failure)
   if (c.req.method !== 'POST') {
     return fail({
@@ -32,7 +32,7 @@ ingestRoutes.all('/v1/logs', async (c) => {
   }
   const access = await ingestAccess(c, null)
   if (!access.ok) return fail(access.error)
-  if (!isOtlp) {
+  if (media !== answerMedia) {
     const sent = media === '' ? 'none' : JSON.stringify(media.slice(0, 64))
     const text = `content-type must be application/x-protobuf or application/json, not ${sent}`
     return fail(refused(c, access.data, { code: 'unsupported_media', message: text }))
@@ -42,7 +42,7 @@ ingestRoutes.all('/v1/logs', async (c) => {
       ? decodeOtlpJson(body, arrival)
       : decodeOtlpProtobuf(body, arrival),
   )
-  return result.ok ? otlpSuccess(media, result.data.rejected) : fail(result.error)
+  return result.ok ? otlpSuccess(answerMedia, result.data.rejected) : fail(result.error)
 })
 
 /** What curl and simple clients send when nobody said what it is: read as JSON. */
@@ -140,10 +140,4 @@ async function ingest(
 function refused(c: Context<HonoEnv>, access: Access, failure: Failure): Failure {
   c.executionCtx.waitUntil(noteRefused(c.env, access, { [`refused_request_${failure.code}`]: 1 }))
   return failure
-}
-
-/** The media type in lower case without its parameters (H3); '' when there is none. */
-function mediaTypeOf(request: Request): string {
-  const value = request.headers.get('content-type') ?? ''
-  return value.split(';', 1)[0]!.trim().toLowerCase()
 }

@@ -8,6 +8,16 @@ import { RETRY_AFTER_SECONDS } from './answer.ts'
 
 export type OtlpMedia = 'application/json' | 'application/x-protobuf'
 
+/** The media type in lower case without its parameters (H3); '' when there is none. */
+export function mediaTypeOf(request: Request): string {
+  const value = request.headers.get('content-type') ?? ''
+  return value.split(';', 1)[0]!.trim().toLowerCase()
+}
+
+/** What to answer in: the request's own encoding, and JSON when that is none we speak (H17). */
+export const otlpMediaOf = (request: Request): OtlpMedia =>
+  mediaTypeOf(request) === 'application/x-protobuf' ? 'application/x-protobuf' : 'application/json'
+
 /** HTTP status to google.rpc.Code, as the Collector maps them; others are UNKNOWN. */
 const RPC_CODE: Record<number, number> = {
   400: 3,

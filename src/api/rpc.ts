@@ -10,7 +10,7 @@ import { decodeLines } from '../ingest/lines.ts'
 import { REQUEST_BYTES_MAX } from '../limits.ts'
 import { planQuery } from '../query/plan.ts'
 import type { Rejected } from '../record.ts'
-import { err, ok, type Result } from '../result.ts'
+import { BUG, err, ok, type Result } from '../result.ts'
 import { appendRecords, type QueryAnswer, queryShards } from '../tenant/route.ts'
 import { type Access, ownerAccess } from './auth.ts'
 import { linesAnswer } from './ingest-routes.ts'
@@ -53,6 +53,10 @@ export class LoggerService extends WorkerEntrypoint<Env, { app_id?: string }> {
 
   /** One page of records: `filters` has the parameters of GET /logs as members. */
   async query(appId: string, filters: Record<string, unknown> = {}): Promise<Result<QueryAnswer>> {
+    return guarded(() => this.#query(appId, filters))
+  }
+
+  async #query(appId: string, filters: Record<string, unknown>): Promise<Result<QueryAnswer>> {
     const nowMs = Date.now()
     const access = await this.#access(appId)
     if (!access.ok) return access
@@ -67,7 +71,11 @@ export class LoggerService extends WorkerEntrypoint<Env, { app_id?: string }> {
     return plan.ok ? queryShards(this.env, access.data, plan.data) : plan
   }
 
-  async #write(appId: unknown, value: LogInput | LogInput[]): Promise<Result<Written>> {
+  #write(appId: unknown, value: LogInput | LogInput[]): Promise<Result<Written>> {
+    return guarded(() => this.#writeValue(appId, value))
+  }
+
+  async #writeValue(appId: unknown, value: LogInput | LogInput[]): Promise<Result<Written>> {
     const access = await this.#access(appId)
     if (!access.ok) return access
     const body = bodyOf(value)
@@ -90,6 +98,16 @@ export class LoggerService extends WorkerEntrypoint<Env, { app_id?: string }> {
       return err('forbidden', `this binding is pinned to app ${JSON.stringify(pinned)}`)
     }
     return ownerAccess(this.env, named, Date.now())
+  }
+}
+
+/** The edge where a bug becomes an answer: its text is fixed, its cause is in the log. */
+async function guarded<T>(call: () => Promise<Result<T>>): Promise<Result<T>> {
+  try {
+    return await call()
+  } catch (e) {
+    console.error('rpc call failed', e)
+    return BUG
   }
 }
 
