@@ -101,10 +101,15 @@ export class LoggerService extends WorkerEntrypoint<Env, { app_id?: string }> {
   }
 }
 
-/** The edge where a bug becomes an answer: its text is fixed, its cause is in the log. */
+/**
+ * The edge where a bug becomes an answer: its text is fixed, its cause is in the log. An app that is
+ * not found is looked for once more, because it may have been deleted and made again: by then this
+ * isolate has forgotten the old one.
+ */
 async function guarded<T>(call: () => Promise<Result<T>>): Promise<Result<T>> {
   try {
-    return await call()
+    const first = await call()
+    return !first.ok && first.error.code === 'not_found' ? await call() : first
   } catch (e) {
     console.error('rpc call failed', e)
     return BUG
