@@ -19,6 +19,8 @@ export class BadBytes extends Error {
 
 export interface Reader {
   readonly bytes: Uint8Array
+  /** The same bytes, four at a time. */
+  readonly view: DataView
   /** The bytes as one string, a character a byte. */
   readonly latin1: string
   pos: number
@@ -38,8 +40,10 @@ export const FIXED32 = 5
 const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true, fatal: false })
 
 export function readerOf(bytes: Uint8Array): Reader {
-  const latin1 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
-  return { bytes, latin1, pos: 0, lo: 0, hi: 0 }
+  const { buffer, byteOffset, byteLength } = bytes
+  const view = new DataView(buffer, byteOffset, byteLength)
+  const latin1 = Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
+  return { bytes, view, latin1, pos: 0, lo: 0, hi: 0 }
 }
 
 /** Reads a field's tag: the number in the high bits, the wire type in the low three. */
@@ -107,43 +111,54 @@ export function readInt32(r: Reader, end: number): number {
 }
 
 export function readFixed32(r: Reader, end: number): number {
-  const { bytes, pos } = r
+  const { pos } = r
   if (pos + 4 > end) throw new BadBytes(`32-bit value cut off at byte ${pos}`, pos)
   r.pos = pos + 4
-  return word(bytes, pos)
+  return r.view.getUint32(pos, true)
 }
 
 /** Reads 8 bytes into `lo` and `hi`. */
 export function readFixed64(r: Reader, end: number): void {
-  const { bytes, pos } = r
+  const { pos, view } = r
   if (pos + 8 > end) throw new BadBytes(`64-bit value cut off at byte ${pos}`, pos)
-  r.lo = word(bytes, pos)
-  r.hi = word(bytes, pos + 4)
+  r.lo = view.getUint32(pos, true)
+  r.hi = view.getUint32(pos + 4, true)
   r.pos = pos + 8
 }
 
-function word(bytes: Uint8Array, pos: number): number {
-  return (
-    (bytes[pos]! | (bytes[pos + 1]! << 8) | (bytes[pos + 2]! << 16) | (bytes[pos + 3]! << 24)) >>> 0
-  )
-}
-
-const DOUBLE = new DataView(new ArrayBuffer(8))
-
 export function readDouble(r: Reader, end: number): number {
-  readFixed64(r, end)
-  DOUBLE.setUint32(0, r.lo, true)
-  DOUBLE.setUint32(4, r.hi, true)
-  return DOUBLE.getFloat64(0, true)
+  const { pos } = r
+  if (pos + 8 > end) throw new BadBytes(`64-bit value cut off at byte ${pos}`, pos)
+  r.pos = pos + 8
+  return r.view.getFloat64(pos, true)
 }
 
 /** Reads the text up to `end`, which readEnd gave. What is no UTF-8 becomes U+FFFD. */
 export function readText(r: Reader, end: number): string {
-  const { bytes, pos: start } = r
-  let any = 0
-  for (let i = start; i < end; i++) any |= bytes[i]!
+  const start = r.pos
   r.pos = end
-  return any < 128 ? r.latin1.substring(start, end) : UTF8.decode(bytes.subarray(start, end))
+  if (isAscii(r, start, end)) return r.latin1.substring(start, end)
+  return UTF8.decode(r.bytes.subarray(start, end))
+}
+
+function isAscii(r: Reader, start: number, end: number): boolean {
+  const { bytes, view } = r
+  let any = 0
+  let i = start
+  for (; i + 4 <= end; i += 4) any |= view.getInt32(i, true)
+  for (; i < end; i++) any |= bytes[i]!
+  return (any & 0x80808080) === 0
+}
+
+/** Whether `length` bytes are the same at both places. */
+export function isSame(r: Reader, a: number, b: number, length: number): boolean {
+  const { bytes, view } = r
+  let i = 0
+  for (; i + 4 <= length; i += 4) {
+    if (view.getInt32(a + i, true) !== view.getInt32(b + i, true)) return false
+  }
+  for (; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false
+  return true
 }
 
 /** Skips a field whose tag was just read; groups too, with all that is in them. */

@@ -77,6 +77,9 @@ export const tooManyRecords = () =>
 const KEYS_MAX = 4096
 /** A text of fewer UTF-16 units is within ATTRIBUTE_BYTES_MAX whatever it holds. */
 const ATTRIBUTE_UNITS_SAFE = Math.floor(ATTRIBUTE_BYTES_MAX / 3)
+const OTEL_TEXTS_MAX = 256
+/** Column texts remembered with what was cut of them; one resource has a dozen at most. */
+const LONG_TEXTS_MAX = 64
 const COLUMN_UNITS_SAFE = Math.floor(COLUMN_BYTES_MAX / 3)
 /** What a record takes apart from its texts: numbers, and a slot in every column. */
 const RECORD_BYTES_BASE = 128
@@ -101,12 +104,14 @@ export class BatchWriter {
   readonly #columns: (string | null)[][]
   readonly #keys = new Map<string, Key>()
   readonly #resources = new Map<string, number>()
+  readonly #longTexts = new Map<string, { bytes: number; text: string }>()
   readonly #scopes = new Map<string, number>()
 
   #resource = new Context()
   #scope = new Context()
   #resourceIndex = -1
   #scopeIndex = -1
+  #contextOtel = ''
   #newContextBytes = 0
   readonly #resourceRanks: number[] = new Array(SLOT_COUNT).fill(NO_RANK)
   readonly #resourceTexts: string[] = new Array(SLOT_COUNT).fill('')
@@ -136,6 +141,8 @@ export class BatchWriter {
   #row = 0
   readonly #ranks: number[] = new Array(SLOT_COUNT).fill(NO_RANK)
   readonly #texts: string[] = new Array(SLOT_COUNT).fill('')
+  /** Slots this record has filled: those the next one starts again from its resource. */
+  readonly #touched: number[] = []
   #message = ''
   #hasBody = false
   #body: string | null = null
@@ -145,10 +152,10 @@ export class BatchWriter {
   #rest: Map<string, string> | null = null
   #cuts: { field: string; bytes: number }[] = []
 
-  #otelText: string | null = null
+  /** By event name, for one set of flags, dropped count, resource and scope. */
+  readonly #otelTexts = new Map<string, string | null>()
   #otelFlags = 0
   #otelDropped = 0
-  #otelEvent = ''
   #otelContext = ''
 
   constructor(arrival: Arrival) {
@@ -156,6 +163,7 @@ export class BatchWriter {
     this.#arrival = arrival
     this.#columns = TEXT_COLUMNS.map((name) => this.batch.text[name])
     this.beginResource()
+    this.endResource(0, '')
   }
 
   // Resource and scope.
@@ -193,6 +201,12 @@ export class BatchWriter {
   /** To be called when all of the resource's attributes are in, and before its records. */
   endResource(droppedAttributes: number, schemaUrl: string): void {
     this.#resource.endResource(droppedAttributes, schemaUrl)
+    if (this.#resourceTexts[SERVICE] === '') this.#resourceTexts[SERVICE] = 'unknown_service'
+    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+      this.#ranks[slot] = this.#resourceRanks[slot]!
+      this.#texts[slot] = this.#resourceTexts[slot]!
+    }
+    this.#touched.length = 0
   }
 
   /** The same for a scope. */
@@ -206,6 +220,7 @@ export class BatchWriter {
       this.#resourceIndex = this.#place(this.batch.resources, this.#resources, this.#resource.text)
     }
     if (this.#scopeIndex < 0) {
+      this.#contextOtel = this.#resource.otel + this.#scope.otel
       this.#scopeIndex = this.#place(this.batch.scopes, this.#scopes, this.#scope.text)
     }
   }
@@ -237,10 +252,12 @@ export class BatchWriter {
     this.flags = 0
     this.droppedAttributes = 0
     this.eventName = ''
-    for (let i = 0; i < SLOT_COUNT; i++) {
-      this.#ranks[i] = this.#resourceRanks[i]!
-      this.#texts[i] = this.#resourceTexts[i]!
+    for (let i = 0; i < this.#touched.length; i++) {
+      const slot = this.#touched[i]!
+      this.#ranks[slot] = this.#resourceRanks[slot]!
+      this.#texts[slot] = this.#resourceTexts[slot]!
     }
+    this.#touched.length = 0
     this.#message = ''
     this.#hasBody = false
     this.#body = null
@@ -280,8 +297,7 @@ export class BatchWriter {
   /** Fills a column from a member that names it, before any attribute. */
   setColumn(slot: number, text: string): void {
     if (text === '') return
-    this.#ranks[slot] = FIELD_RANK
-    this.#texts[slot] = text
+    this.#fill(slot, FIELD_RANK, text)
   }
 
   /** Whether something has filled the column so far. */
@@ -403,8 +419,13 @@ export class BatchWriter {
       kept = validId(text, slot === TRACE_ID ? 32 : 16)
       if (kept === '') return
     }
+    this.#fill(slot, rank, kept)
+  }
+
+  #fill(slot: number, rank: number, text: string): void {
     this.#ranks[slot] = rank
-    this.#texts[slot] = kept
+    this.#texts[slot] = text
+    this.#touched.push(slot)
   }
 
   #put(key: Key, type: AttributeType, value: string | number | boolean, bytes: number): void {
@@ -516,10 +537,10 @@ export class BatchWriter {
     if (this.#arrival.workspaceId !== null) {
       this.setColumn(WORKSPACE_ID, this.#arrival.workspaceId)
     }
-    if (texts[SERVICE] === '') texts[SERVICE] = 'unknown_service'
     if (texts[CODE_FILE] !== '' && ranks[SOURCE_LOCATION] !== FIELD_RANK) {
       const line = texts[CODE_LINE]
-      texts[SOURCE_LOCATION] = line === '' ? texts[CODE_FILE]! : `${texts[CODE_FILE]}:${line}`
+      const file = texts[CODE_FILE]!
+      this.#fill(SOURCE_LOCATION, FIELD_RANK, line === '' ? file : `${file}:${line}`)
     }
     let bytes = 0
     for (let i = 0; i < COLUMNS; i++) {
@@ -532,10 +553,16 @@ export class BatchWriter {
   }
 
   #column1k(name: string, text: string): string {
-    const over = bytesOver(text, COLUMN_BYTES_MAX)
-    if (over === 0) return text
-    this.#noteCut(name, over)
-    return cutText(text, COLUMN_BYTES_MAX)
+    // A resource's long text comes again with every record: it is measured and cut once.
+    let known = this.#longTexts.get(text)
+    if (known === undefined) {
+      const bytes = bytesOver(text, COLUMN_BYTES_MAX)
+      known = { bytes, text: bytes === 0 ? text : cutText(text, COLUMN_BYTES_MAX) }
+      if (this.#longTexts.size >= LONG_TEXTS_MAX) this.#longTexts.clear()
+      this.#longTexts.set(text, known)
+    }
+    if (known.bytes > 0) this.#noteCut(name, known.bytes)
+    return known.text
   }
 
   #endMessage(): string {
@@ -580,26 +607,29 @@ export class BatchWriter {
     return texts + bytes
   }
 
-  /** The members of `metadata.otel`, built again only when one differs from the record before. */
+  /** The members of `metadata.otel`. Few texts serve most records, so they are kept. */
   #endOtel(): string | null {
     const flags = this.flags & 255
-    const context = this.#resource.otel + this.#scope.otel
+    const context = this.#contextOtel
+    if (this.timeUnknown !== '') return this.#buildOtel(flags, context, this.timeUnknown)
     if (
       flags !== this.#otelFlags ||
       this.droppedAttributes !== this.#otelDropped ||
-      this.eventName !== this.#otelEvent ||
       context !== this.#otelContext ||
-      this.timeUnknown !== ''
+      this.#otelTexts.size >= OTEL_TEXTS_MAX
     ) {
       this.#otelFlags = flags
       this.#otelDropped = this.droppedAttributes
-      this.#otelEvent = this.eventName
       this.#otelContext = context
-      this.#otelText = this.#buildOtel(flags, context, '')
+      this.#otelTexts.clear()
     }
-    return this.timeUnknown === ''
-      ? this.#otelText
-      : this.#buildOtel(flags, context, this.timeUnknown)
+    let text = this.#otelTexts.get(this.eventName)
+    if (text === undefined) {
+      text = this.#buildOtel(flags, context, '')
+      // A cut text is not kept: each record has to list the cut.
+      if (this.eventName.length <= COLUMN_UNITS_SAFE) this.#otelTexts.set(this.eventName, text)
+    }
+    return text
   }
 
   #buildOtel(flags: number, context: string, timeUnknown: string): string | null {

@@ -9,7 +9,9 @@
 
 import {
   BadBytes,
+  isSame,
   type Reader,
+  readDouble,
   readEnd,
   readerOf,
   readFixed32,
@@ -17,6 +19,7 @@ import {
   readInt32,
   readTag,
   readText,
+  readVarint64,
   skipField,
 } from '../bytes.ts'
 import { PROTOBUF_DEPTH_MAX } from '../limits.ts'
@@ -74,14 +77,15 @@ interface SeenKey {
   start: number
   length: number
   key: Key
+  /** The one that came behind it the last time. */
   next: SeenKey | null
-  /** How many follow: strangers choose the keys, so a chain stays short. */
-  more: number
 }
 
 interface Decoder extends ValueReader {
   w: BatchWriter
-  seen: (SeenKey | null)[]
+  /** By a hash of some bytes. Strangers choose the keys, so a chain stays short. */
+  seen: SeenKey[][]
+  last: SeenKey
   /** The member being read, for the message if it is too deep. */
   field: string
 }
@@ -94,6 +98,7 @@ const SEEN_CHAIN_MAX = 4
  * record nested too deep is only left out, and listed in `rejected`.
  */
 export function decodeOtlpProtobuf(body: Uint8Array, arrival: Arrival): Result<RecordBatch> {
+  const w = new BatchWriter(arrival)
   const d: Decoder = {
     r: readerOf(body),
     out: newJsonBytes(),
@@ -101,13 +106,14 @@ export function decodeOtlpProtobuf(body: Uint8Array, arrival: Arrival): Result<R
     member: 0,
     mapMessage: '',
     mapMsg: '',
-    w: new BatchWriter(arrival),
-    seen: new Array(SEEN_SLOTS).fill(null),
+    w,
+    seen: [],
+    last: { start: 0, length: 0, key: w.key(''), next: null },
     field: '',
   }
   try {
     readRequest(d, body.length)
-    return ok(d.w.batch)
+    return ok(w.batch)
   } catch (e) {
     if (e instanceof BadBytes) return err('bad_protobuf', e.message, { offset: e.offset })
     if (e instanceof TooManyRecords) return tooManyRecords()
@@ -269,10 +275,10 @@ function readRecordFields(d: Decoder, end: number): void {
         w.flags = readFixed32(r, end)
         break
       case RECORD.trace_id:
-        w.traceId = readId(r, readEnd(r, end), 16)
+        w.traceId = readTraceId(r, readEnd(r, end))
         break
       case RECORD.span_id:
-        w.spanId = readId(r, readEnd(r, end), 8)
+        w.spanId = readSpanId(r, readEnd(r, end))
         break
       case RECORD.event_name:
         w.eventName = readText(r, readEnd(r, end))
@@ -302,37 +308,65 @@ function readBody(d: Decoder, bodies: number[] | null, start: number, end: numbe
   else w.body(value)
 }
 
-/** A plain attribute is a key, then a value of one member; anything else takes the long way. */
+/** A plain attribute is a short key, then a value of one member; the rest takes the long way. */
 function readAttribute(d: Decoder, end: number): void {
-  const { r, w } = d
+  const { r } = d
   const { bytes, pos } = r
   const keyLength = bytes[pos + 1]!
-  const keyEnd = pos + 2 + keyLength
-  const start = keyEnd + 2
-  if (
-    bytes[pos] === KEY_VALUE.key &&
-    keyLength < 128 &&
-    start < end &&
-    bytes[keyEnd] === KEY_VALUE.value &&
-    bytes[keyEnd + 1] === end - start &&
-    end - start < 128
-  ) {
-    const tag = bytes[start]
-    const first = bytes[start + 1]!
-    if (tag === ANY.string_value && start + 2 + first === end && first < 128) {
-      const key = keyAt(d, pos + 2, keyLength)
-      r.pos = start + 2
-      w.attributeText(key, readText(r, end))
-      return
-    }
-    if (tag === ANY.int_value && start + 2 === end && first < 128) {
-      w.attributeNumber(keyAt(d, pos + 2, keyLength), 'int', first)
-      r.pos = end
-      return
+  const valueTag = pos + 2 + keyLength
+  if (bytes[pos] === KEY_VALUE.key && keyLength < 128 && valueTag + 2 < end) {
+    if (bytes[valueTag] === KEY_VALUE.value) {
+      r.pos = valueTag + 1
+      if (readEnd(r, end) === end && readScalar(d, pos + 2, keyLength, end)) return
+      r.pos = pos
     }
   }
   const name = readKeyValue(d, end)
-  w.attribute(w.key(name), d.value)
+  d.w.attribute(d.w.key(name), d.value)
+}
+
+/** Reads an AnyValue that is one string or number up to `end`. False, and nothing done, if not. */
+function readScalar(d: Decoder, keyStart: number, keyLength: number, end: number): boolean {
+  const { r, w } = d
+  const tag = r.bytes[r.pos]
+  if (r.pos >= end) return false
+  r.pos++
+  if (tag === ANY.string_value) {
+    if (readEnd(r, end) !== end) return false
+    const start = r.pos
+    const key = keyAt(d, keyStart, keyLength)
+    r.pos = start
+    w.attributeText(key, readText(r, end))
+    return true
+  }
+  if (tag === ANY.int_value) {
+    const int = readInt(r, end)
+    if (r.pos !== end || !Number.isSafeInteger(int)) return false
+    w.attributeNumber(keyAt(d, keyStart, keyLength), 'int', int)
+  } else if (tag === ANY.double_value) {
+    if (r.pos + 8 !== end) return false
+    const double = readDouble(r, end)
+    if (!Number.isFinite(double)) return false
+    w.attributeNumber(keyAt(d, keyStart, keyLength), 'num', double + 0)
+  } else if (tag === ANY.bool_value) {
+    if (r.pos + 1 !== end || r.bytes[r.pos]! > 1) return false
+    // Before the key: reading a new one moves the cursor.
+    const bool = r.bytes[r.pos] === 1
+    w.attributeBool(keyAt(d, keyStart, keyLength), bool)
+  } else return false
+  r.pos = end
+  return true
+}
+
+/** A signed varint as a number; exact only where a double is. */
+function readInt(r: Reader, end: number): number {
+  const byte = r.pos < end ? r.bytes[r.pos]! : 128
+  if (byte < 128) {
+    r.pos++
+    return byte
+  }
+  readVarint64(r, end)
+  return (r.hi | 0) * 4294967296 + r.lo
 }
 
 /** Reads a KeyValue into `value` and returns its key, which may follow it on the wire. */
@@ -357,41 +391,73 @@ function readKeyValue(d: Decoder, end: number): string {
   return name
 }
 
-/** The key that lies at `start`. */
+/** The key that lies at `start`: most often the one that came after the last one before. */
 function keyAt(d: Decoder, start: number, length: number): Key {
+  const { r, last } = d
+  const next = last.next
+  if (next !== null && next.length === length && isSame(r, next.start, start, length)) {
+    d.last = next
+    return next.key
+  }
+  const found = findKey(d, start, length)
+  last.next = found
+  d.last = found
+  return found.key
+}
+
+function findKey(d: Decoder, start: number, length: number): SeenKey {
   const { r, seen } = d
   const { bytes } = r
-  const slot =
-    (length * 31 +
-      bytes[start]! * 7 +
-      bytes[start + (length >> 1)]! * 131 +
-      bytes[start + length - 1]! * 17) &
-    (SEEN_SLOTS - 1)
-  const head = seen[slot] ?? null
-  for (let at = head; at !== null; at = at.next) {
-    if (at.length === length && isSame(bytes, at.start, start, length)) return at.key
+  const middle = bytes[start + (length >> 1)]!
+  const hash = length * 31 + bytes[start]! * 7 + middle * 131 + bytes[start + length - 1]! * 17
+  const slot = hash & (SEEN_SLOTS - 1)
+  const chain = seen[slot] ?? []
+  for (const known of chain) {
+    if (known.length === length && isSame(r, known.start, start, length)) return known
   }
   r.pos = start
-  const key = d.w.key(readText(r, start + length))
-  const more = head === null ? 0 : head.more + 1
-  if (more < SEEN_CHAIN_MAX) seen[slot] = { start, length, key, next: head, more }
+  const key: SeenKey = { start, length, key: d.w.key(readText(r, start + length)), next: null }
+  if (chain.length < SEEN_CHAIN_MAX) chain.push(key)
+  seen[slot] = chain
   return key
 }
 
-function isSame(bytes: Uint8Array, a: number, b: number, length: number): boolean {
-  for (let i = 0; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false
-  return true
+const HEX = '0123456789abcdef'
+const HIGH = Uint8Array.from({ length: 256 }, (_, byte) => HEX.charCodeAt(byte >> 4))
+const LOW = Uint8Array.from({ length: 256 }, (_, byte) => HEX.charCodeAt(byte & 15))
+
+/** A trace id as hexadecimal digits; one of another length, or all zero, is none (otlp.md D7). */
+function readTraceId(r: Reader, end: number): string {
+  const p = r.pos
+  r.pos = end
+  return end - p === 16 && !isZero(r.bytes, p, end) ? hex8(r.bytes, p) + hex8(r.bytes, p + 8) : ''
 }
 
-const ZEROS: Record<number, string> = { 8: '0'.repeat(16), 16: '0'.repeat(32) }
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
-
-/** An id as hexadecimal digits; one of another length, or all zero, is none (otlp.md D7). */
-function readId(r: Reader, end: number, length: 8 | 16): string {
-  const { bytes, pos } = r
+function readSpanId(r: Reader, end: number): string {
+  const p = r.pos
   r.pos = end
-  if (end - pos !== length) return ''
-  let text = ''
-  for (let i = pos; i < end; i++) text += HEX[bytes[i]!]
-  return text === ZEROS[length] ? '' : text
+  return end - p === 8 && !isZero(r.bytes, p, end) ? hex8(r.bytes, p) : ''
+}
+
+function isZero(bytes: Uint8Array, start: number, end: number): boolean {
+  let any = 0
+  for (let i = start; i < end; i++) any |= bytes[i]!
+  return any === 0
+}
+
+/** Eight bytes in one call: sixteen digits added one by one would be sixteen strings. */
+function hex8(bytes: Uint8Array, p: number): string {
+  const a = bytes[p]!
+  const b = bytes[p + 1]!
+  const c = bytes[p + 2]!
+  const d = bytes[p + 3]!
+  const e = bytes[p + 4]!
+  const f = bytes[p + 5]!
+  const g = bytes[p + 6]!
+  const h = bytes[p + 7]!
+  // biome-ignore format: one pair a byte
+  return String.fromCharCode(
+    HIGH[a]!, LOW[a]!, HIGH[b]!, LOW[b]!, HIGH[c]!, LOW[c]!, HIGH[d]!, LOW[d]!,
+    HIGH[e]!, LOW[e]!, HIGH[f]!, LOW[f]!, HIGH[g]!, LOW[g]!, HIGH[h]!, LOW[h]!,
+  )
 }

@@ -1,0 +1,245 @@
+// A decoded ExportLogsServiceRequest flattened to row objects the plain way: what one writes first,
+// with protobufjs messages in and an object a record out. The fuzz test holds our reader to it, and
+// the decode benchmark measures against it. It knows no bounds of size.
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+type Attributes = Map<string, Json>
+/** A message as protobufjs decodes it: members it did not meet are defaults of the prototype. */
+// biome-ignore lint/suspicious/noExplicitAny: the generated classes have no types here.
+type Message = any
+
+export interface Row {
+  time_unix_nano: string | null
+  observed_time_unix_nano: string | null
+  severity_number: number
+  severity_text: string | null
+  message: string
+  columns: Record<string, string | null>
+  attributes: Attributes
+  resource: Attributes
+  scope: { name: string; version: string; attributes: Attributes; schemaUrl: string }
+  body: Json | undefined
+  otel: Record<string, Json>
+}
+
+/** Every record of the request as a row, in order. */
+export function flatten(request: Message): Row[] {
+  const rows: Row[] = []
+  for (const resourceLogs of request.resourceLogs) {
+    const resource = attributesOf(resourceLogs.resource?.attributes)
+    for (const scopeLogs of resourceLogs.scopeLogs) {
+      const { name = '', version = '' } = scopeLogs.scope ?? {}
+      const attributes = attributesOf(scopeLogs.scope?.attributes)
+      const scope = { name, version, attributes, schemaUrl: scopeLogs.schemaUrl }
+      for (const record of scopeLogs.logRecords) {
+        rows.push(rowOf(record, resource, scope, resourceLogs, scopeLogs))
+      }
+    }
+  }
+  return rows
+}
+
+function rowOf(
+  record: Message,
+  resource: Attributes,
+  scope: Row['scope'],
+  resourceLogs: Message,
+  scopeLogs: Message,
+): Row {
+  const attributes = attributesOf(record.attributes)
+  const kind: string | undefined = record.body?.value
+  const body = kind === undefined ? undefined : plain(record.body)
+  const time = unsigned(record.timeUnixNano)
+  const observed = unsigned(record.observedTimeUnixNano)
+  const isKnown = time !== 0n && time < 1n << 63n
+  const otel: Row['otel'] = {}
+  const flags = record.flags & 255
+  if (flags !== 0) otel.flags = flags
+  const put = (name: string, value: number | string | undefined) => {
+    if (value) otel[name] = value
+  }
+  put('dropped_attributes_count', record.droppedAttributesCount)
+  put('resource_dropped_attributes_count', resourceLogs.resource?.droppedAttributesCount)
+  put('resource_schema_url', resourceLogs.schemaUrl)
+  put('scope_dropped_attributes_count', scopeLogs.scope?.droppedAttributesCount)
+  put('scope_schema_url', scopeLogs.schemaUrl)
+  put('event_name', record.eventName)
+  if (time >= 1n << 63n) otel.time_unix_nano = String(time)
+  const columns = columnsOf(record, attributes, resource)
+  return {
+    time_unix_nano: isKnown ? String(time) : null,
+    observed_time_unix_nano: observed === 0n || observed >= 1n << 63n ? null : String(observed),
+    severity_number: record.severityNumber,
+    severity_text: record.severityText || null,
+    message: messageOf(body, kind, attributes, record.eventName),
+    columns,
+    attributes,
+    resource,
+    scope,
+    body: kind === 'stringValue' ? undefined : body,
+    otel,
+  }
+}
+
+function unsigned(long: { low: number; high: number }): bigint {
+  return (BigInt(long.high >>> 0) << 32n) | BigInt(long.low >>> 0)
+}
+
+function attributesOf(pairs: Message[] | undefined): Attributes {
+  const attributes: Attributes = new Map()
+  for (const { key, value } of pairs ?? []) {
+    attributes.delete(key)
+    attributes.set(key, value ? plain(value) : null)
+  }
+  return attributes
+}
+
+function plain(any: Message): Json {
+  switch (any.value) {
+    case 'stringValue':
+      return any.stringValue
+    case 'boolValue':
+      return any.boolValue
+    case 'intValue': {
+      const int = BigInt.asIntN(64, unsigned(any.intValue))
+      return Number.isSafeInteger(Number(int)) ? Number(int) : String(int)
+    }
+    case 'doubleValue':
+      return Number.isFinite(any.doubleValue) ? any.doubleValue + 0 : String(any.doubleValue)
+    case 'arrayValue':
+      return any.arrayValue.values.map(plain)
+    case 'kvlistValue': {
+      const map: { [key: string]: Json } = {}
+      for (const { key, value } of any.kvlistValue.values) {
+        const property = { enumerable: true, configurable: true, writable: true }
+        Object.defineProperty(map, key, { ...property, value: value ? plain(value) : null })
+      }
+      return map
+    }
+    case 'bytesValue':
+      return Buffer.from(any.bytesValue).toString('base64')
+    default:
+      return null
+  }
+}
+
+function messageOf(
+  body: Json | undefined,
+  kind: string | undefined,
+  attributes: Attributes,
+  eventName: string,
+): string {
+  if (typeof body === 'string' && body !== '') return body
+  if (body !== undefined && body !== null && body !== '') {
+    if (kind === 'kvlistValue') {
+      const { message, msg } = body as { [key: string]: Json }
+      for (const text of [message, msg]) if (typeof text === 'string' && text !== '') return text
+    }
+    return JSON.stringify(body)
+  }
+  const type = text(attributes.get('exception.type'))
+  const message = text(attributes.get('exception.message'))
+  return (type && message ? `${type}: ${message}` : type + message) || eventName
+}
+
+/** The value as a column shows it; '' where it does not count. */
+function text(value: Json | undefined): string {
+  const first = Array.isArray(value) ? value[0] : value
+  return typeof first === 'object' || first === undefined ? '' : String(first)
+}
+
+const K8S = ['deployment', 'statefulset', 'daemonset', 'cronjob', 'job', 'container']
+const ATTRIBUTES = {
+  environment: ['deployment.environment.name', 'deployment.environment', 'environment'],
+  event_type: ['otel.event.name', 'event.name', 'event_type'],
+  request_id: [
+    'request_id',
+    'request.id',
+    'http.request.header.x-request-id',
+    'cloudflare.ray_id',
+    'http.request.header.cf-ray',
+    'faas.invocation_id',
+    'aws.request_id',
+    'azure.service.request.id',
+  ],
+  user_id: ['user.id', 'enduser.id', 'user_id', 'enduser.pseudo.id'],
+  version: ['service.version', 'version'],
+  instance_id: ['instance_id', 'cloudflare.durable_object.id'],
+} as const
+const RESOURCES = {
+  service: [
+    'faas.name',
+    'cloudflare.script_name',
+    ...K8S.map((kind) => `k8s.${kind}.name`),
+    'container.name',
+  ],
+  environment: ['deployment.environment.name', 'deployment.environment'],
+  user_id: ['user.id', 'enduser.id'],
+  version: [
+    'service.version',
+    'faas.version',
+    'cloudflare.script_version.id',
+    'cf.worker.version.id',
+    'vcs.ref.head.revision',
+    'app.build_id',
+  ],
+  instance_id: [
+    'cloudflare.durable_object.id',
+    'service.instance.id',
+    'faas.instance',
+    'k8s.pod.uid',
+    'k8s.pod.name',
+    'container.id',
+    'host.id',
+    'host.name',
+  ],
+} as const
+
+function columnsOf(record: Message, a: Attributes, r: Attributes): Row['columns'] {
+  const first = (from: Attributes, names: readonly string[]): string => {
+    for (const name of names) {
+      const found = text(from.get(name))
+      if (found !== '') return found
+    }
+    return ''
+  }
+  const sentService = text(r.get('service.name'))
+  const isUnknown = /^unknown_service(:|$)/.test(sentService)
+  const file = first(a, ['code.file.path', 'code.filepath'])
+  const line = first(a, ['code.line.number', 'code.lineno'])
+  const columns: Record<string, string> = {
+    service:
+      (isUnknown ? '' : sentService) ||
+      first(r, RESOURCES.service) ||
+      text(a.get('service.name')) ||
+      sentService ||
+      'unknown_service',
+    environment: first(r, RESOURCES.environment) || first(a, ATTRIBUTES.environment),
+    event_type: record.eventName || first(a, ATTRIBUTES.event_type),
+    source_location:
+      file === '' ? text(a.get('source_location')) : line === '' ? file : `${file}:${line}`,
+    trace_id: idOf(record.traceId, 16) || hexOf(a.get('trace_id'), 32),
+    span_id: idOf(record.spanId, 8) || hexOf(a.get('span_id'), 16),
+    request_id: first(a, ATTRIBUTES.request_id),
+    workspace_id:
+      first(a, ['workspace_id', 'workspace.id']) ||
+      first(r, ['workspace_id', 'workspace.id']) ||
+      first(a, ['tenant.id', 'tenant_id']) ||
+      first(r, ['tenant.id', 'tenant_id']),
+    project_id: first(a, ['project_id', 'project.id']) || first(r, ['project_id', 'project.id']),
+    user_id: first(a, ATTRIBUTES.user_id) || first(r, RESOURCES.user_id),
+    version: first(r, RESOURCES.version) || first(a, ATTRIBUTES.version),
+    instance_id: first(a, ATTRIBUTES.instance_id) || first(r, RESOURCES.instance_id),
+  }
+  return Object.fromEntries(Object.entries(columns).map(([name, value]) => [name, value || null]))
+}
+
+function idOf(bytes: Uint8Array, length: number): string {
+  if (bytes.length !== length || bytes.every((byte) => byte === 0)) return ''
+  return Buffer.from(bytes).toString('hex')
+}
+
+function hexOf(value: Json | undefined, digits: number): string {
+  const id = text(value)
+  return new RegExp(`^(?!0+$)[0-9a-f]{${digits}}$`, 'i').test(id) ? id.toLowerCase() : ''
+}
