@@ -71,12 +71,12 @@ function rowOf(
     observed_time_unix_nano: observed === 0n || observed >= 1n << 63n ? null : String(observed),
     severity_number: record.severityNumber,
     severity_text: record.severityText || null,
-    message: messageOf(body, kind, attributes, record.eventName),
+    message: messageOf(body, record.body, attributes, record.eventName),
     columns,
     attributes,
     resource,
     scope,
-    body: kind === 'stringValue' ? undefined : body,
+    body: kind === 'stringValue' || body === null ? undefined : body,
     otel,
   }
 }
@@ -125,21 +125,24 @@ function plain(any: Message): Json {
 
 function messageOf(
   body: Json | undefined,
-  kind: string | undefined,
+  any: Message,
   attributes: Attributes,
   eventName: string,
 ): string {
   if (typeof body === 'string' && body !== '') return body
   if (body !== undefined && body !== null && body !== '') {
-    if (kind === 'kvlistValue') {
-      const { message, msg } = body as { [key: string]: Json }
-      for (const text of [message, msg]) if (typeof text === 'string' && text !== '') return text
-    }
-    return JSON.stringify(body)
+    return memberText(any, 'message') || memberText(any, 'msg') || JSON.stringify(body)
   }
   const type = text(attributes.get('exception.type'))
   const message = text(attributes.get('exception.message'))
   return (type && message ? `${type}: ${message}` : type + message) || eventName
+}
+
+/** A member of a map that is a string, and not only stored as one. */
+function memberText(any: Message, name: string): string {
+  if (any.value !== 'kvlistValue') return ''
+  const found = any.kvlistValue.values.findLast(({ key }: Message) => key === name)
+  return found?.value?.value === 'stringValue' ? found.value.stringValue : ''
 }
 
 /** The value as a column shows it; '' where it does not count. */

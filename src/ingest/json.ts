@@ -2,6 +2,7 @@
 // counts values and open brackets, and finds the integers that a double would round. Those are put
 // in quotes, so that every digit of an int64 arrives; the text is copied only when there is one.
 
+import { Buffer } from 'node:buffer'
 import { JSON_DEPTH_MAX, JSON_VALUES_MAX } from '../limits.ts'
 import { err, ok, type Result } from '../result.ts'
 
@@ -51,7 +52,18 @@ export function parseJson(body: Uint8Array): Result<unknown> {
 
 /** A BOM inside is a character like others; a leading one is gone before. */
 const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true, fatal: false })
-const decodeUtf8 = (bytes: Uint8Array) => UTF8.decode(bytes)
+
+function decodeUtf8(bytes: Uint8Array): string {
+  const { buffer, byteOffset, byteLength } = bytes
+  const view = new DataView(buffer, byteOffset, byteLength)
+  let any = 0
+  let i = 0
+  for (; i + 4 <= byteLength; i += 4) any |= view.getInt32(i)
+  for (; i < byteLength; i++) any |= bytes[i]!
+  if ((any & 0x80808080) !== 0) return UTF8.decode(bytes)
+  // ASCII, as most requests are: a copy of memory, several times as fast.
+  return Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
+}
 
 interface Scan {
   /** At least the values it would parse to. */

@@ -113,6 +113,8 @@ export class BatchWriter {
   #scopeIndex = -1
   #contextOtel = ''
   #newContextBytes = 0
+  /** What its attributes would put into columns, by their names: of two the last counts. */
+  readonly #resourceOffers = new Map<string, string>()
   readonly #resourceRanks: number[] = new Array(SLOT_COUNT).fill(NO_RANK)
   readonly #resourceTexts: string[] = new Array(SLOT_COUNT).fill('')
 
@@ -143,6 +145,7 @@ export class BatchWriter {
   readonly #texts: string[] = new Array(SLOT_COUNT).fill('')
   /** Slots this record has filled: those the next one starts again from its resource. */
   readonly #touched: number[] = []
+  #isTakenBack = false
   #message = ''
   #hasBody = false
   #body: string | null = null
@@ -172,6 +175,7 @@ export class BatchWriter {
   beginResource(): void {
     this.#resource = new Context()
     this.#resourceIndex = -1
+    this.#resourceOffers.clear()
     this.#resourceRanks.fill(NO_RANK)
     this.#resourceTexts.fill('')
     this.beginScope()
@@ -185,13 +189,7 @@ export class BatchWriter {
   resourceAttribute(name: string, value: Value): void {
     const text = textOf(value)
     this.#resource.add(name, value)
-    const place = RESOURCE_PLACES.get(name)
-    if (place === undefined) return
-    const isUnknown = name === 'service.name' && /^unknown_service(:|$)/.test(text)
-    const rank = isUnknown ? FALLBACK_RANK : place.rank
-    if (text === '' || rank > this.#resourceRanks[place.slot]!) return
-    this.#resourceRanks[place.slot] = rank
-    this.#resourceTexts[place.slot] = text
+    if (RESOURCE_PLACES.has(name)) this.#resourceOffers.set(name, text)
   }
 
   scopeAttribute(name: string, value: Value): void {
@@ -201,6 +199,14 @@ export class BatchWriter {
   /** To be called when all of the resource's attributes are in, and before its records. */
   endResource(droppedAttributes: number, schemaUrl: string): void {
     this.#resource.endResource(droppedAttributes, schemaUrl)
+    for (const [name, text] of this.#resourceOffers) {
+      const { slot, rank } = RESOURCE_PLACES.get(name)!
+      const isUnknown = slot === SERVICE && /^unknown_service(:|$)/.test(text)
+      const offered = isUnknown && name === 'service.name' ? FALLBACK_RANK : rank
+      if (text === '' || offered > this.#resourceRanks[slot]!) continue
+      this.#resourceRanks[slot] = offered
+      this.#resourceTexts[slot] = text
+    }
     if (this.#resourceTexts[SERVICE] === '') this.#resourceTexts[SERVICE] = 'unknown_service'
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
       this.#ranks[slot] = this.#resourceRanks[slot]!
@@ -252,12 +258,8 @@ export class BatchWriter {
     this.flags = 0
     this.droppedAttributes = 0
     this.eventName = ''
-    for (let i = 0; i < this.#touched.length; i++) {
-      const slot = this.#touched[i]!
-      this.#ranks[slot] = this.#resourceRanks[slot]!
-      this.#texts[slot] = this.#resourceTexts[slot]!
-    }
-    this.#touched.length = 0
+    this.#startFromResource()
+    this.#isTakenBack = false
     this.#message = ''
     this.#hasBody = false
     this.#body = null
@@ -266,6 +268,15 @@ export class BatchWriter {
     this.#leftOutBytes = 0
     this.#rest = null
     if (this.#cuts.length > 0) this.#cuts = []
+  }
+
+  #startFromResource(): void {
+    for (let i = 0; i < this.#touched.length; i++) {
+      const slot = this.#touched[i]!
+      this.#ranks[slot] = this.#resourceRanks[slot]!
+      this.#texts[slot] = this.#resourceTexts[slot]!
+    }
+    this.#touched.length = 0
   }
 
   /** Sets the time from the halves of unsigned nanoseconds; 0, and 2^63 or more, is none. */
@@ -317,6 +328,7 @@ export class BatchWriter {
     this.#body = null
     if (!this.#hasBody) return
     const text = value.type === 'text' ? value.text : jsonOf(value)
+    this.#hasBody = text !== ''
     const bytes = value.type === 'json' ? value.bytes : utf8Bytes(text)
     if (bytes > MESSAGE_BYTES_MAX) {
       this.#message = cutText(text, MESSAGE_BYTES_MAX)
@@ -462,8 +474,22 @@ export class BatchWriter {
 
   /** Removes the value this record already has for the key: the last one wins. */
   #takeBack(key: Key): void {
+    if (key.slot >= 0) this.#isTakenBack = true
     if (key.column !== null) dropLast(key.column)
     else this.#rest?.delete(key.name)
+  }
+
+  /** Fills the columns anew from what is kept, after a value that had filled one was taken back. */
+  #offerAgain(): void {
+    this.#startFromResource()
+    for (const key of this.#keys.values()) {
+      if (key.slot < 0 || key.seen !== this.index) continue
+      if (key.column === null) this.#offer(key, firstElement(`[${this.#rest?.get(key.name)}]`))
+      else {
+        const kept = key.column.values.at(-1)!
+        this.#offer(key, key.column.type === 'json' ? firstElement(String(kept)) : String(kept))
+      }
+    }
   }
 
   #column(key: Key, type: AttributeType): AttributeColumn | null {
@@ -531,6 +557,7 @@ export class BatchWriter {
   #endColumns(): number {
     const texts = this.#texts
     const ranks = this.#ranks
+    if (this.#isTakenBack) this.#offerAgain()
     if (this.traceId !== '') this.setColumn(TRACE_ID, this.traceId)
     if (this.spanId !== '') this.setColumn(SPAN_ID, this.spanId)
     if (this.eventName !== '') this.setColumn(EVENT_TYPE, this.eventName)
