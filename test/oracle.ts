@@ -13,6 +13,7 @@ const require = createRequire(import.meta.url)
 export interface OracleType {
   decode(bytes: Uint8Array): Record<string, unknown>
   encode(message: object): { finish(): Uint8Array }
+  fromObject(json: object): object
 }
 
 export interface Oracle {
