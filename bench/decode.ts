@@ -1,7 +1,7 @@
 // Decoding one protobuf request of 512 records: our reader, straight to columns, against protobufjs
 // static code and a plain flatten to row objects. Runs alternate, so that both meet the same
 // machine; the ratio is that of the medians. The baseline writes no JSON of the metadata, which a
-// row-per-log store would have to. `node bench/decode.ts [rounds]`
+// row-per-log store would have to. `node bench/decode.ts [--quick]`
 
 import { decodeOtlpJson } from '../src/ingest/otlp-json.ts'
 import { decodeOtlpProtobuf } from '../src/ingest/otlp-protobuf.ts'
@@ -13,7 +13,7 @@ import { printTable } from './table.ts'
 const SEED = 1
 const RECORDS = 512
 const WARM_UP = 200
-const ROUNDS = Number(process.argv[2] ?? 400)
+const ROUNDS = process.argv.includes('--quick') ? 60 : 400
 
 const { ExportLogsServiceRequest: oracle } = await loadOracle()
 const requests = [...corpus({ seed: SEED, records: RECORDS * 4, recordsPerRequest: RECORDS })]

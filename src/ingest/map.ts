@@ -31,16 +31,9 @@ import {
 import { err } from '../result.ts'
 import { Context } from './context.ts'
 import { bytesOver, cutDepth, cutText, utf8Bytes } from './cut.ts'
-import {
-  FALLBACK_RANK,
-  FIELD_RANK,
-  NO_RANK,
-  RECORD_PLACES,
-  RESOURCE_PLACES,
-  SLOTS,
-  slotOf,
-  validId,
-} from './precedence.ts'
+import { OtelTexts, otelText } from './otel.ts'
+import { NO_RANK, RECORD_PLACES, slotOf } from './precedence.ts'
+import { Slots } from './slots.ts'
 import { cutValue, firstElement, jsonOf, objectText, textOf, type Value } from './value.ts'
 
 /** What the door knows of a request beside its body. */
@@ -77,7 +70,6 @@ export const tooManyRecords = () =>
 const KEYS_MAX = 4096
 /** A text of fewer UTF-16 units is within ATTRIBUTE_BYTES_MAX whatever it holds. */
 const ATTRIBUTE_UNITS_SAFE = Math.floor(ATTRIBUTE_BYTES_MAX / 3)
-const OTEL_TEXTS_MAX = 256
 /** Column texts remembered with what was cut of them; one resource has a dozen at most. */
 const LONG_TEXTS_MAX = 64
 const COLUMN_UNITS_SAFE = Math.floor(COLUMN_BYTES_MAX / 3)
@@ -86,8 +78,6 @@ const RECORD_BYTES_BASE = 128
 const ATTRIBUTE_BYTES_BASE = 8
 
 const COLUMNS = TEXT_COLUMNS.length
-const SLOT_COUNT = SLOTS.length
-const SERVICE = slotOf('service')
 const EVENT_TYPE = slotOf('event_type')
 const SOURCE_LOCATION = slotOf('source_location')
 const TRACE_ID = slotOf('trace_id')
@@ -113,10 +103,7 @@ export class BatchWriter {
   #scopeIndex = -1
   #contextOtel = ''
   #newContextBytes = 0
-  /** What its attributes would put into columns, by their names: of two the last counts. */
-  readonly #resourceOffers = new Map<string, string>()
-  readonly #resourceRanks: number[] = new Array(SLOT_COUNT).fill(NO_RANK)
-  readonly #resourceTexts: string[] = new Array(SLOT_COUNT).fill('')
+  readonly #slots = new Slots()
 
   // The record between begin and end. Decoders set the public ones.
 
@@ -141,10 +128,7 @@ export class BatchWriter {
   eventName = ''
 
   #row = 0
-  readonly #ranks: number[] = new Array(SLOT_COUNT).fill(NO_RANK)
-  readonly #texts: string[] = new Array(SLOT_COUNT).fill('')
-  /** Slots this record has filled: those the next one starts again from its resource. */
-  readonly #touched: number[] = []
+  /** A value that filled a slot was taken back: slots are filled anew from what is kept. */
   #isTakenBack = false
   #message = ''
   #hasBody = false
@@ -155,11 +139,7 @@ export class BatchWriter {
   #rest: Map<string, string> | null = null
   #cuts: { field: string; bytes: number }[] = []
 
-  /** By event name, for one set of flags, dropped count, resource and scope. */
-  readonly #otelTexts = new Map<string, string | null>()
-  #otelFlags = 0
-  #otelDropped = 0
-  #otelContext = ''
+  readonly #otelTexts = new OtelTexts()
 
   constructor(arrival: Arrival) {
     this.batch = emptyBatch(arrival.receivedMs)
@@ -175,9 +155,7 @@ export class BatchWriter {
   beginResource(): void {
     this.#resource = new Context()
     this.#resourceIndex = -1
-    this.#resourceOffers.clear()
-    this.#resourceRanks.fill(NO_RANK)
-    this.#resourceTexts.fill('')
+    this.#slots.beginResource()
     this.beginScope()
   }
 
@@ -189,7 +167,7 @@ export class BatchWriter {
   resourceAttribute(name: string, value: Value): void {
     const text = textOf(value)
     this.#resource.add(name, value)
-    if (RESOURCE_PLACES.has(name)) this.#resourceOffers.set(name, text)
+    this.#slots.offerOfResource(name, text)
   }
 
   scopeAttribute(name: string, value: Value): void {
@@ -199,20 +177,7 @@ export class BatchWriter {
   /** To be called when all of the resource's attributes are in, and before its records. */
   endResource(droppedAttributes: number, schemaUrl: string): void {
     this.#resource.endResource(droppedAttributes, schemaUrl)
-    for (const [name, text] of this.#resourceOffers) {
-      const { slot, rank } = RESOURCE_PLACES.get(name)!
-      const isUnknown = slot === SERVICE && /^unknown_service(:|$)/.test(text)
-      const offered = isUnknown && name === 'service.name' ? FALLBACK_RANK : rank
-      if (text === '' || offered > this.#resourceRanks[slot]!) continue
-      this.#resourceRanks[slot] = offered
-      this.#resourceTexts[slot] = text
-    }
-    if (this.#resourceTexts[SERVICE] === '') this.#resourceTexts[SERVICE] = 'unknown_service'
-    for (let slot = 0; slot < SLOT_COUNT; slot++) {
-      this.#ranks[slot] = this.#resourceRanks[slot]!
-      this.#texts[slot] = this.#resourceTexts[slot]!
-    }
-    this.#touched.length = 0
+    this.#slots.endResource()
   }
 
   /** The same for a scope. */
@@ -258,7 +223,7 @@ export class BatchWriter {
     this.flags = 0
     this.droppedAttributes = 0
     this.eventName = ''
-    this.#startFromResource()
+    this.#slots.restart()
     this.#isTakenBack = false
     this.#message = ''
     this.#hasBody = false
@@ -268,15 +233,6 @@ export class BatchWriter {
     this.#leftOutBytes = 0
     this.#rest = null
     if (this.#cuts.length > 0) this.#cuts = []
-  }
-
-  #startFromResource(): void {
-    for (let i = 0; i < this.#touched.length; i++) {
-      const slot = this.#touched[i]!
-      this.#ranks[slot] = this.#resourceRanks[slot]!
-      this.#texts[slot] = this.#resourceTexts[slot]!
-    }
-    this.#touched.length = 0
   }
 
   /** Sets the time from the halves of unsigned nanoseconds; 0, and 2^63 or more, is none. */
@@ -307,13 +263,12 @@ export class BatchWriter {
 
   /** Fills a column from a member that names it, before any attribute. */
   setColumn(slot: number, text: string): void {
-    if (text === '') return
-    this.#fill(slot, FIELD_RANK, text)
+    this.#slots.set(slot, text)
   }
 
   /** Whether something has filled the column so far. */
   hasColumn(slot: number): boolean {
-    return this.#texts[slot] !== ''
+    return this.#slots.texts[slot] !== ''
   }
 
   bodyText(text: string): void {
@@ -396,22 +351,22 @@ export class BatchWriter {
         text = cutText(sent, ATTRIBUTE_BYTES_MAX)
       }
     }
-    if (key.slot >= 0) this.#offer(key, text)
+    if (key.slot >= 0) this.#slots.offer(key.slot, key.rank, text)
     this.#put(key, 'text', text, text.length)
   }
 
   attributeNumber(key: Key, type: 'int' | 'num', number: number): void {
-    if (key.slot >= 0) this.#offer(key, String(number))
+    if (key.slot >= 0) this.#slots.offer(key.slot, key.rank, String(number))
     this.#put(key, type, number, 8)
   }
 
   attributeBool(key: Key, bool: boolean): void {
-    if (key.slot >= 0) this.#offer(key, String(bool))
+    if (key.slot >= 0) this.#slots.offer(key.slot, key.rank, String(bool))
     this.#put(key, 'bool', bool, 1)
   }
 
   #attributeJson(key: Key, value: Value): void {
-    if (key.slot >= 0) this.#offer(key, firstElement(value.text))
+    if (key.slot >= 0) this.#slots.offer(key.slot, key.rank, firstElement(value.text))
     const sent = value.bytes
     const isCut = cutValue(value) > 0
     if (isCut && this.#hasRoom()) this.#noteCut(`attributes.${key.name}`, sent)
@@ -420,24 +375,6 @@ export class BatchWriter {
 
   #hasRoom(): boolean {
     return this.#attributes < ATTRIBUTES_MAX
-  }
-
-  /** Lets an attribute fill a column, unless something that ranks before it already did. */
-  #offer(key: Key, text: string): void {
-    const { slot, rank } = key
-    if (text === '' || rank > this.#ranks[slot]!) return
-    let kept = text
-    if (slot === TRACE_ID || slot === SPAN_ID) {
-      kept = validId(text, slot === TRACE_ID ? 32 : 16)
-      if (kept === '') return
-    }
-    this.#fill(slot, rank, kept)
-  }
-
-  #fill(slot: number, rank: number, text: string): void {
-    this.#ranks[slot] = rank
-    this.#texts[slot] = text
-    this.#touched.push(slot)
   }
 
   #put(key: Key, type: AttributeType, value: string | number | boolean, bytes: number): void {
@@ -481,13 +418,18 @@ export class BatchWriter {
 
   /** Fills the columns anew from what is kept, after a value that had filled one was taken back. */
   #offerAgain(): void {
-    this.#startFromResource()
+    this.#slots.restart()
     for (const key of this.#keys.values()) {
       if (key.slot < 0 || key.seen !== this.index) continue
-      if (key.column === null) this.#offer(key, firstElement(`[${this.#rest?.get(key.name)}]`))
+      if (key.column === null)
+        this.#slots.offer(key.slot, key.rank, firstElement(`[${this.#rest?.get(key.name)}]`))
       else {
         const kept = key.column.values.at(-1)!
-        this.#offer(key, key.column.type === 'json' ? firstElement(String(kept)) : String(kept))
+        this.#slots.offer(
+          key.slot,
+          key.rank,
+          key.column.type === 'json' ? firstElement(String(kept)) : String(kept),
+        )
       }
     }
   }
@@ -555,19 +497,17 @@ export class BatchWriter {
 
   /** Pushes the text columns and returns about how many bytes they take. */
   #endColumns(): number {
-    const texts = this.#texts
-    const ranks = this.#ranks
+    const slots = this.#slots
+    const { texts } = slots
     if (this.#isTakenBack) this.#offerAgain()
-    if (this.traceId !== '') this.setColumn(TRACE_ID, this.traceId)
-    if (this.spanId !== '') this.setColumn(SPAN_ID, this.spanId)
-    if (this.eventName !== '') this.setColumn(EVENT_TYPE, this.eventName)
-    if (this.#arrival.workspaceId !== null) {
-      this.setColumn(WORKSPACE_ID, this.#arrival.workspaceId)
-    }
-    if (texts[CODE_FILE] !== '' && ranks[SOURCE_LOCATION] !== FIELD_RANK) {
+    slots.set(TRACE_ID, this.traceId)
+    slots.set(SPAN_ID, this.spanId)
+    slots.set(EVENT_TYPE, this.eventName)
+    if (this.#arrival.workspaceId !== null) slots.set(WORKSPACE_ID, this.#arrival.workspaceId)
+    const file = texts[CODE_FILE]!
+    if (file !== '' && !slots.isSet(SOURCE_LOCATION)) {
       const line = texts[CODE_LINE]
-      const file = texts[CODE_FILE]!
-      this.#fill(SOURCE_LOCATION, FIELD_RANK, line === '' ? file : `${file}:${line}`)
+      slots.set(SOURCE_LOCATION, line === '' ? file : `${file}:${line}`)
     }
     let bytes = 0
     for (let i = 0; i < COLUMNS; i++) {
@@ -595,8 +535,8 @@ export class BatchWriter {
   #endMessage(): string {
     let message = this.#message
     if (!this.#hasBody) {
-      const type = this.#texts[EXCEPTION_TYPE]!
-      const text = this.#texts[EXCEPTION_MESSAGE]!
+      const type = this.#slots.texts[EXCEPTION_TYPE]!
+      const text = this.#slots.texts[EXCEPTION_MESSAGE]!
       message = type !== '' && text !== '' ? `${type}: ${text}` : type + text
       if (message === '') message = this.eventName
     }
@@ -634,42 +574,14 @@ export class BatchWriter {
     return texts + bytes
   }
 
-  /** The members of `metadata.otel`. Few texts serve most records, so they are kept. */
   #endOtel(): string | null {
+    let event = this.eventName
+    if (event.length > COLUMN_UNITS_SAFE) event = this.#column1k('otel.event_name', event)
     const flags = this.flags & 255
-    const context = this.#contextOtel
-    if (this.timeUnknown !== '') return this.#buildOtel(flags, context, this.timeUnknown)
-    if (
-      flags !== this.#otelFlags ||
-      this.droppedAttributes !== this.#otelDropped ||
-      context !== this.#otelContext ||
-      this.#otelTexts.size >= OTEL_TEXTS_MAX
-    ) {
-      this.#otelFlags = flags
-      this.#otelDropped = this.droppedAttributes
-      this.#otelContext = context
-      this.#otelTexts.clear()
-    }
-    let text = this.#otelTexts.get(this.eventName)
-    if (text === undefined) {
-      text = this.#buildOtel(flags, context, '')
-      // A cut text is not kept: each record has to list the cut.
-      if (this.eventName.length <= COLUMN_UNITS_SAFE) this.#otelTexts.set(this.eventName, text)
-    }
-    return text
-  }
-
-  #buildOtel(flags: number, context: string, timeUnknown: string): string | null {
-    const event = this.#column1k('otel.event_name', this.eventName)
-    const members =
-      (flags === 0 ? '' : `"flags":${flags},`) +
-      (this.droppedAttributes === 0
-        ? ''
-        : `"dropped_attributes_count":${this.droppedAttributes},`) +
-      context +
-      (event === '' ? '' : `"event_name":${JSON.stringify(event)},`) +
-      (timeUnknown === '' ? '' : `"time_unix_nano":"${timeUnknown}",`)
-    return members === '' ? null : `{${members.slice(0, -1)}}`
+    const { droppedAttributes: dropped, timeUnknown: time } = this
+    return time === ''
+      ? this.#otelTexts.textOf(flags, dropped, this.#contextOtel, event)
+      : otelText(flags, dropped, this.#contextOtel, event, time)
   }
 }
 

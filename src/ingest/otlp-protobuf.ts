@@ -104,6 +104,8 @@ export function decodeOtlpProtobuf(body: Uint8Array, arrival: Arrival): Result<R
     out: newJsonBytes(),
     value: newValue(),
     member: 0,
+    textStart: 0,
+    textEnd: 0,
     mapMessage: '',
     mapMsg: '',
     w,

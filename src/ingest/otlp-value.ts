@@ -53,6 +53,9 @@ export interface ValueReader {
   value: Value
   /** The tag of the member read last; 0 for none yet. */
   member: number
+  /** Where the string written last lies in the body. */
+  textStart: number
+  textEnd: number
   /** Of the map being read, if they are texts. */
   mapMessage: string
   mapMsg: string
@@ -227,31 +230,18 @@ function writeMapItem(d: ValueReader, end: number, level: number): void {
   writeByte(out, 58)
   const { length, total } = out
   let member = 0
-  let last = start
-  let lastEnd = start
   r.pos = start
   while (r.pos < end) {
     const tag = readTag(r, end)
     if (tag !== KEY_VALUE.value) skipField(r, tag, end)
-    else {
-      lastEnd = readEnd(r, end)
-      last = r.pos
-      member = writeAnyValue(d, lastEnd, level, length, total, member)
-    }
+    else member = writeAnyValue(d, readEnd(r, end), level, length, total, member)
   }
   if (member === 0) writeAscii(out, 'null')
-  if (level === 2) noteMessage(d, keyStart, keyEnd, member, last, lastEnd)
+  if (level === 2) noteMessage(d, keyStart, keyEnd, member)
 }
 
 /** Keeps the text of a body's `message` or `msg`, which becomes the record's message. */
-function noteMessage(
-  d: ValueReader,
-  keyStart: number,
-  keyEnd: number,
-  member: number,
-  start: number,
-  end: number,
-): void {
+function noteMessage(d: ValueReader, keyStart: number, keyEnd: number, member: number): void {
   const { r } = d
   const length = keyEnd - keyStart
   if (length !== 7 && length !== 3) return
@@ -260,12 +250,8 @@ function noteMessage(
   let text = ''
   if (member === ANY.string_value) {
     const after = r.pos
-    r.pos = start
-    while (r.pos < end) {
-      const tag = readTag(r, end)
-      if (tag === ANY.string_value) text = readText(r, readEnd(r, end))
-      else skipField(r, tag, end)
-    }
+    r.pos = d.textStart
+    text = readText(r, d.textEnd)
     r.pos = after
   }
   if (key === 'message') d.mapMessage = text
@@ -299,6 +285,8 @@ function writeAnyValue(
       case ANY.string_value: {
         const textEnd = readEnd(r, end)
         writeString(out, r.bytes, r.pos, textEnd)
+        d.textStart = r.pos
+        d.textEnd = textEnd
         r.pos = textEnd
         break
       }
