@@ -12,7 +12,6 @@ import {
   ATTRIBUTE_BYTES_MAX,
   ATTRIBUTE_COLUMNS_MAX,
   ATTRIBUTE_DEPTH_MAX,
-  ATTRIBUTE_KEY_BYTES_MAX,
   ATTRIBUTES_MAX,
   COLUMN_BYTES_MAX,
   CUT_ENTRIES_MAX,
@@ -31,8 +30,9 @@ import {
 import { err } from '../result.ts'
 import { Context } from './context.ts'
 import { bytesOver, cutDepth, cutText, utf8Bytes } from './cut.ts'
+import { type Key, Keys } from './keys.ts'
 import { OtelTexts, otelText } from './otel.ts'
-import { NO_RANK, RECORD_PLACES, slotOf } from './precedence.ts'
+import { slotOf } from './precedence.ts'
 import { Slots } from './slots.ts'
 import { cutValue, firstElement, jsonOf, objectText, textOf, type Value } from './value.ts'
 
@@ -45,19 +45,6 @@ export interface Arrival {
   requestId: string | null
 }
 
-/** An attribute key of the batch: where its values go. Ask the writer for it once, and keep it. */
-export interface Key {
-  name: string
-  slot: number
-  rank: number
-  columns: Record<AttributeType, AttributeColumn | null>
-  /** Position in the request of the last record that had it, and where its value went (null: the rest). */
-  seen: number
-  column: AttributeColumn | null
-  /** Bytes of the key as sent, where it was cut; else 0. */
-  cutBytes: number
-}
-
 /** More records than a request may hold; decoders turn it into `too_large`. */
 export class TooManyRecords extends Error {}
 
@@ -66,8 +53,6 @@ export const tooManyRecords = () =>
     max: REQUEST_RECORDS_MAX,
   })
 
-/** Keys the writer remembers; the rest, which never get a column, are made anew each time. */
-const KEYS_MAX = 4096
 /** A text of fewer UTF-16 units is within ATTRIBUTE_BYTES_MAX whatever it holds. */
 const ATTRIBUTE_UNITS_SAFE = Math.floor(ATTRIBUTE_BYTES_MAX / 3)
 /** Column texts remembered with what was cut of them; one resource has a dozen at most. */
@@ -92,7 +77,7 @@ export class BatchWriter {
   readonly batch: RecordBatch
   readonly #arrival: Arrival
   readonly #columns: (string | null)[][]
-  readonly #keys = new Map<string, Key>()
+  readonly #keys = new Keys()
   readonly #resources = new Map<string, number>()
   readonly #longTexts = new Map<string, { bytes: number; text: string }>()
   readonly #scopes = new Map<string, number>()
@@ -300,27 +285,7 @@ export class BatchWriter {
 
   /** The key of that name in this batch; cut when it is too long. */
   key(sentName: string): Key {
-    const known = this.#keys.get(sentName)
-    if (known !== undefined) return known
-    const cutBytes = bytesOver(sentName, ATTRIBUTE_KEY_BYTES_MAX)
-    if (cutBytes > 0) {
-      // The long name itself is not remembered: a thousand of them are megabytes.
-      const key = this.key(cutText(sentName, ATTRIBUTE_KEY_BYTES_MAX))
-      return { ...key, cutBytes, columns: NO_COLUMNS }
-    }
-    const place = RECORD_PLACES.get(sentName)
-    const key: Key = {
-      name: sentName,
-      slot: place?.slot ?? -1,
-      rank: place?.rank ?? NO_RANK,
-      columns: { text: null, int: null, num: null, bool: null, json: null },
-      seen: -1,
-      column: null,
-      cutBytes: 0,
-    }
-    if (this.#keys.size < KEYS_MAX) this.#keys.set(sentName, key)
-    else key.columns = NO_COLUMNS
-    return key
+    return this.#keys.get(sentName)
   }
 
   attribute(key: Key, value: Value): void {
@@ -419,8 +384,8 @@ export class BatchWriter {
   /** Fills the columns anew from what is kept, after a value that had filled one was taken back. */
   #offerAgain(): void {
     this.#slots.restart()
-    for (const key of this.#keys.values()) {
-      if (key.slot < 0 || key.seen !== this.index) continue
+    for (const key of this.#keys.ofSlots) {
+      if (key.seen !== this.index) continue
       if (key.column === null)
         this.#slots.offer(key.slot, key.rank, firstElement(`[${this.#rest?.get(key.name)}]`))
       else {
@@ -435,8 +400,7 @@ export class BatchWriter {
   }
 
   #column(key: Key, type: AttributeType): AttributeColumn | null {
-    if (key.columns === NO_COLUMNS) return null
-    if (this.batch.attributes.length >= ATTRIBUTE_COLUMNS_MAX) return null
+    if (!key.isKept || this.batch.attributes.length >= ATTRIBUTE_COLUMNS_MAX) return null
     const column: AttributeColumn = { key: key.name, type, rows: [], values: [] }
     this.batch.attributes.push(column)
     key.columns[type] = column
@@ -590,9 +554,6 @@ function msOf(high: number, low: number): number {
   if ((high === 0 && low === 0) || high >= 0x80000000) return -1
   return high * 4294 + Math.floor((high * 967296 + low) / 1e6)
 }
-
-/** Marks a key that never gets a column. */
-const NO_COLUMNS: Key['columns'] = { text: null, int: null, num: null, bool: null, json: null }
 
 function dropLast(column: AttributeColumn): void {
   column.rows.pop()

@@ -26,7 +26,8 @@ import { PROTOBUF_DEPTH_MAX } from '../limits.ts'
 import type { RecordBatch } from '../record.ts'
 import { err, ok, type Result } from '../result.ts'
 import { newJsonBytes } from './json-bytes.ts'
-import { type Arrival, BatchWriter, type Key, TooManyRecords, tooManyRecords } from './map.ts'
+import type { Key } from './keys.ts'
+import { type Arrival, BatchWriter, TooManyRecords, tooManyRecords } from './map.ts'
 import {
   endValue,
   readAnyValue,

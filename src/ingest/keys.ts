@@ -1,0 +1,60 @@
+// The attribute keys of a batch. A decoder asks for a key once and keeps it, so that a value goes to
+// its column without its name being looked up again.
+
+import { ATTRIBUTE_KEY_BYTES_MAX } from '../limits.ts'
+import type { AttributeColumn, AttributeType } from '../record.ts'
+import { bytesOver, cutText } from './cut.ts'
+import { NO_RANK, RECORD_PLACES } from './precedence.ts'
+
+/** Where the values of an attribute go. */
+export interface Key {
+  name: string
+  slot: number
+  rank: number
+  columns: Record<AttributeType, AttributeColumn | null>
+  /** False for one that is made anew each time it is asked for: it never gets a column. */
+  isKept: boolean
+  /** Position in the request of the last record that had it, and where its value went (null: the rest). */
+  seen: number
+  column: AttributeColumn | null
+  /** Bytes of the key as sent, where it was cut; else 0. */
+  cutBytes: number
+}
+
+/** A million keys must not make a million objects: what comes later is not remembered. */
+const KEYS_MAX = 4096
+
+export class Keys {
+  /** Those seen so far that can fill a slot. */
+  readonly ofSlots: Key[] = []
+  readonly #keys = new Map<string, Key>()
+
+  get(sentName: string): Key {
+    const known = this.#keys.get(sentName)
+    if (known !== undefined) return known
+    const cutBytes = bytesOver(sentName, ATTRIBUTE_KEY_BYTES_MAX)
+    // The long name itself is not remembered: a thousand of them are megabytes.
+    if (cutBytes > 0) return newKey(cutText(sentName, ATTRIBUTE_KEY_BYTES_MAX), cutBytes)
+    const key = newKey(sentName, 0)
+    // Keys that fill a slot are few and must be found again, however many came before.
+    if (key.slot < 0 && this.#keys.size >= KEYS_MAX) return key
+    key.isKept = true
+    this.#keys.set(sentName, key)
+    if (key.slot >= 0) this.ofSlots.push(key)
+    return key
+  }
+}
+
+function newKey(name: string, cutBytes: number): Key {
+  const place = cutBytes > 0 ? undefined : RECORD_PLACES.get(name)
+  return {
+    name,
+    slot: place?.slot ?? -1,
+    rank: place?.rank ?? NO_RANK,
+    columns: { text: null, int: null, num: null, bool: null, json: null },
+    isKept: false,
+    seen: -1,
+    column: null,
+    cutBytes,
+  }
+}
