@@ -2,10 +2,11 @@
 // `wrangler dev` with fresh state. A door is one app of a target, so every scenario starts empty.
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { clientOf } from '../test/process/client.ts'
-import { type CollectorOptions, startCollector } from '../test/process/collector.ts'
+import { startCollector } from '../test/process/collector.ts'
 
 const REPOSITORY = resolve(import.meta.dirname, '..')
 const BASELINE = join(import.meta.dirname, 'rows-baseline')
@@ -31,7 +32,7 @@ export interface Target {
 }
 
 export async function startProduct(): Promise<Target> {
-  const { server, cpuSeconds } = await startMeasured({})
+  const { server, cpuSeconds, stop } = await startMeasured(REPOSITORY)
   const client = clientOf(server.url, server.adminKey)
   return {
     name: 'product',
@@ -49,13 +50,13 @@ export async function startProduct(): Promise<Target> {
       }
     },
     cpuSeconds,
-    stop: () => server.stop(),
+    stop,
   }
 }
 
 export async function startBaseline(): Promise<Target> {
   makeOtlpReader()
-  const { server, cpuSeconds } = await startMeasured({ cwd: BASELINE })
+  const { server, cpuSeconds, stop } = await startMeasured(BASELINE)
   return {
     name: 'baseline',
     async openDoor(app) {
@@ -69,7 +70,7 @@ export async function startBaseline(): Promise<Target> {
       }
     },
     cpuSeconds,
-    stop: () => server.stop(),
+    stop,
   }
 }
 
@@ -93,18 +94,42 @@ function makeOtlpReader() {
   ])
 }
 
-async function startMeasured(options: CollectorOptions) {
+/** Starts the Worker of `folder` as it is at this moment. */
+async function startMeasured(folder: string) {
+  const bundle = bundleOf(folder)
   const others = new Set(childrenOf(process.pid))
-  const server = await startCollector(options)
+  // The bundle, not the sources: `wrangler dev` would start again whenever one of those is saved.
+  const config = join(folder, 'wrangler.jsonc')
+  const args = [join(bundle, 'worker.js'), '--no-bundle', '--config', config]
+  const server = await startCollector({ cwd: folder, args })
   const own = childrenOf(process.pid).filter((pid) => !others.has(pid))
-  const workerds = own.flatMap(descendantsOf).filter((pid) => statOf(pid)?.name === 'workerd')
   return {
     server,
     cpuSeconds() {
+      const workerds = own
+        .flatMap(descendantsOf)
+        .map(statOf)
+        .filter((stat) => stat?.name === 'workerd')
       if (workerds.length === 0) return Number.NaN
-      return workerds.reduce((sum, pid) => sum + (statOf(pid)?.cpuTicks ?? 0), 0) / TICKS_PER_SECOND
+      return workerds.reduce((sum, stat) => sum + stat!.cpuTicks, 0) / TICKS_PER_SECOND
+    },
+    async stop() {
+      await server.stop()
+      rmSync(bundle, { recursive: true, force: true })
     },
   }
+}
+
+/** A temporary folder with the Worker of `folder` as the one module worker.js. */
+function bundleOf(folder: string): string {
+  const out = mkdtempSync(join(tmpdir(), 'worker-logs-bench-'))
+  const wrangler = join(REPOSITORY, 'node_modules/wrangler/bin/wrangler.js')
+  execFileSync(process.execPath, [wrangler, 'deploy', '--dry-run', '--env=', '--outdir', out], {
+    cwd: folder,
+    env: { ...process.env, WRANGLER_SEND_METRICS: 'false' },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  return out
 }
 
 /** USER_HZ, which is 100 on every Linux that Node runs on. */
