@@ -10,6 +10,11 @@ const ROOT = new URL('../', import.meta.url)
 const PROTO = new URL('proto/', ROOT)
 const require = createRequire(import.meta.url)
 
+/** protobufjs's own cursor. */
+interface OracleReader {
+  skip(length?: number): Record<string, unknown>
+}
+
 export interface OracleType {
   decode(bytes: Uint8Array): Record<string, unknown>
   encode(message: object): { finish(): Uint8Array }
@@ -18,7 +23,8 @@ export interface OracleType {
 
 export interface Oracle {
   ExportLogsServiceRequest: OracleType
-  AnyValue: OracleType
+  /** Set `decode` to read it otherwise. */
+  EntityRef: { decode(reader: OracleReader, length?: number): object }
 }
 
 export const protoFiles = (): string[] =>
@@ -46,6 +52,6 @@ export async function loadOracle(): Promise<Oracle> {
   const { opentelemetry } = require(target)
   return {
     ExportLogsServiceRequest: opentelemetry.proto.collector.logs.v1.ExportLogsServiceRequest,
-    AnyValue: opentelemetry.proto.common.v1.AnyValue,
+    EntityRef: opentelemetry.proto.common.v1.EntityRef,
   }
 }
