@@ -231,12 +231,21 @@ function skipString(bytes: Uint8Array, at: Place): boolean {
       return true
     }
     if (byte === BACKSLASH) {
-      const escaped = String.fromCharCode(...bytes.subarray(at.pos + 1, at.pos + 6))
-      if (!/^(["\\/bfnrt]|u[0-9a-fA-F]{4})/.test(escaped)) return false
-      at.pos += escaped[0] === 'u' ? 5 : 1
+      at.pos++
+      const escaped = bytes[at.pos] ?? 0
+      if (escaped === 117) {
+        for (let i = 0; i < 4; i++) if (!isHexDigit(bytes[++at.pos] ?? 0)) return false
+      } else if (!ESCAPES.includes(escaped)) return false
     }
   }
   return false
+}
+
+/** What may follow a backslash: `"\\/bfnrt`. */
+const ESCAPES = [34, 92, 47, 98, 102, 110, 114, 116]
+
+function isHexDigit(byte: number): boolean {
+  return (byte >= ZERO && byte <= NINE) || ((byte | 32) >= 97 && (byte | 32) <= 102)
 }
 
 function skipWord(bytes: Uint8Array, at: Place, word: string): boolean {

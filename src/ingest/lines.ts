@@ -85,13 +85,13 @@ function decodeNdjson(body: Uint8Array, appId: string, arrival: Arrival): Result
   const door = new LineDoor(appId, arrival)
   try {
     let start = 0
-    while (start < body.length) {
+    for (;;) {
+      while (isSpace(body[start])) start++
+      if (start >= body.length) break
       const newline = body.indexOf(10, start)
       const end = newline < 0 ? body.length : newline
-      const line = body.subarray(start, end)
-      start = end + 1
-      if (isBlank(line)) continue
-      const parsed = parseJson(line)
+      const parsed = parseJson(body.subarray(start, end))
+      start = end
       if (parsed.ok) door.add(parsed.data)
       else if (parsed.error.code === 'too_large') return parsed
       else door.w.rejectUnread('', parsed.error.message)
@@ -103,8 +103,8 @@ function decodeNdjson(body: Uint8Array, appId: string, arrival: Arrival): Result
   return ok(door.w.batch)
 }
 
-function isBlank(line: Uint8Array): boolean {
-  return line.every((byte) => byte === 32 || byte === 9 || byte === 13)
+function isSpace(byte: number | undefined): boolean {
+  return byte === 10 || byte === 13 || byte === 32 || byte === 9
 }
 
 function isObject(value: unknown): value is Json {

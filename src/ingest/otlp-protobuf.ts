@@ -28,14 +28,7 @@ import { err, ok, type Result } from '../result.ts'
 import { newJsonBytes } from './json-bytes.ts'
 import type { Key } from './keys.ts'
 import { type Arrival, BatchWriter, TooManyRecords, tooManyRecords } from './map.ts'
-import {
-  endValue,
-  readAnyValue,
-  setNull,
-  TooDeep,
-  VALUE_TAGS,
-  type ValueReader,
-} from './otlp-value.ts'
+import { endValue, readAnyValue, setNull, VALUE_TAGS, type ValueReader } from './otlp-value.ts'
 import { newValue } from './value.ts'
 
 /** The tag bytes the reader knows, by message and field: number << 3 | wire type. */
@@ -87,8 +80,8 @@ interface Decoder extends ValueReader {
   /** By a hash of some bytes. Strangers choose the keys, so a chain stays short. */
   seen: SeenKey[][]
   last: SeenKey
-  /** The member being read, for the message if it is too deep. */
-  field: string
+  /** The member of the record that is too deep; '' for none. */
+  tooDeep: string
 }
 
 const SEEN_SLOTS = 1024
@@ -112,7 +105,8 @@ export function decodeOtlpProtobuf(body: Uint8Array, arrival: Arrival): Result<R
     w,
     seen: [],
     last: { start: 0, length: 0, key: w.key(''), next: null },
-    field: '',
+    tooDeep: '',
+    isTooDeep: false,
   }
   try {
     readRequest(d, body.length)
@@ -208,16 +202,11 @@ function readScope(
 function readContextAttribute(d: Decoder, end: number, isResource: boolean): void {
   const { r, w, value } = d
   const start = r.pos
-  let name = ''
-  try {
-    name = readKeyValue(d, end)
-  } catch (e) {
-    if (!(e instanceof TooDeep)) throw e
-    name = d.field
+  const name = readKeyValue(d, end)
+  if (d.isTooDeep) {
     setNull(value)
     value.bytes = end - start
     value.depth = PROTOBUF_DEPTH_MAX + 1
-    r.pos = end
   }
   if (isResource) w.resourceAttribute(name, value)
   else w.scopeAttribute(name, value)
@@ -226,14 +215,10 @@ function readContextAttribute(d: Decoder, end: number, isResource: boolean): voi
 function readLogRecord(d: Decoder, end: number): void {
   const { w } = d
   w.begin()
-  try {
-    readRecordFields(d, end)
-    w.end()
-  } catch (e) {
-    if (!(e instanceof TooDeep)) throw e
-    w.reject(d.field, `values more than ${PROTOBUF_DEPTH_MAX} deep`)
-    d.r.pos = end
-  }
+  d.tooDeep = ''
+  readRecordFields(d, end)
+  if (d.tooDeep === '') w.end()
+  else w.reject(d.tooDeep, `values more than ${PROTOBUF_DEPTH_MAX} deep`)
 }
 
 function readRecordFields(d: Decoder, end: number): void {
@@ -297,8 +282,8 @@ function readRecordFields(d: Decoder, end: number): void {
 function readBody(d: Decoder, bodies: number[] | null, start: number, end: number): void {
   const { r, w, value } = d
   const after = r.pos
-  d.field = 'body'
   d.member = 0
+  d.isTooDeep = false
   for (let i = 0; bodies !== null && i < bodies.length; i += 2) {
     r.pos = bodies[i]!
     readAnyValue(d, bodies[i + 1]!)
@@ -307,7 +292,8 @@ function readBody(d: Decoder, bodies: number[] | null, start: number, end: numbe
   readAnyValue(d, end)
   r.pos = after
   endValue(d)
-  if (d.member === ANY.string_value) w.bodyText(value.text)
+  if (d.isTooDeep) d.tooDeep ||= 'body'
+  else if (d.member === ANY.string_value) w.bodyText(value.text)
   else w.body(value)
 }
 
@@ -325,7 +311,8 @@ function readAttribute(d: Decoder, end: number): void {
     }
   }
   const name = readKeyValue(d, end)
-  d.w.attribute(d.w.key(name), d.value)
+  if (d.isTooDeep) d.tooDeep ||= `attributes.${name}`
+  else d.w.attribute(d.w.key(name), d.value)
 }
 
 /** Reads an AnyValue that is one string or number up to `end`. False, and nothing done, if not. */
@@ -382,8 +369,8 @@ function readKeyValue(d: Decoder, end: number): string {
     if (tag === KEY_VALUE.key) name = readText(r, readEnd(r, end))
     else skipField(r, tag, end)
   }
-  d.field = `attributes.${name}`
   d.member = 0
+  d.isTooDeep = false
   r.pos = start
   while (r.pos < end) {
     const tag = readTag(r, end)

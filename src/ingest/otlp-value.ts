@@ -43,9 +43,6 @@ const ANY = VALUE_TAGS.AnyValue
 const KEY_VALUE = VALUE_TAGS.KeyValue
 const VALUES = VALUE_TAGS.ArrayValue.values
 
-/** AnyValues inside each other beyond PROTOBUF_DEPTH_MAX. */
-export class TooDeep extends Error {}
-
 export interface ValueReader {
   r: Reader
   out: JsonBytes
@@ -53,6 +50,11 @@ export interface ValueReader {
   value: Value
   /** The tag of the member read last; 0 for none yet. */
   member: number
+  /**
+   * AnyValues inside each other beyond PROTOBUF_DEPTH_MAX: they were skipped. No exception, for
+   * unwinding a hundred frames costs more than reading them.
+   */
+  isTooDeep: boolean
   /** Where the string written last lies in the body. */
   textStart: number
   textEnd: number
@@ -270,8 +272,12 @@ function writeAnyValue(
   total: number,
   before: number,
 ): number {
-  if (level > PROTOBUF_DEPTH_MAX) throw new TooDeep()
   const { r, out, value } = d
+  if (level > PROTOBUF_DEPTH_MAX) {
+    d.isTooDeep = true
+    r.pos = end
+    return 0
+  }
   let member = before
   while (r.pos < end) {
     const tag = readTag(r, end)

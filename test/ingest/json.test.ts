@@ -51,7 +51,7 @@ describe('parseJson', () => {
   refuses('[012345678901234567]', 'not JSON at byte 1', 1)
   refuses('{12345678901234567:1}', 'not JSON at byte 1', 1)
   refuses('["\u0001"]', 'not JSON at byte 2', 2)
-  refuses('["\\x"]', 'not JSON at byte 2', 2)
+  refuses('["\\x"]', 'not JSON at byte 3', 3)
 
   it('keeps __proto__ as a member', () => {
     const parsed = parseJson(bytesOf('{"__proto__":{"a":1}}'))

@@ -221,6 +221,16 @@ describe('depth', () => {
     ])
   })
 
+  it('of a resource, null stays in its place', () => {
+    const attribute = [0x0a, 1, 0x6b, ...delimited(0x12, array(100))]
+    const resource = delimited(0x0a, delimited(0x0a, attribute))
+    const logs = delimited(0x12, delimited(0x12, []))
+    const bytes = Uint8Array.from(delimited(0x0a, [...resource, ...logs]))
+    const [record] = views(decodeOtlpProtobuf(bytes, ARRIVAL))
+    expect(record?.metadata.resource).toEqual({ k: null })
+    expect(record?.metadata.cut).toEqual([{ field: 'resource', bytes: attribute.length + 1 }])
+  })
+
   it('99 are read, and cut', () => {
     const result = decodeOtlpProtobuf(request(delimited(0x2a, array(99))), ARRIVAL)
     expect(views(result)[0]?.metadata.body).toEqual(nested(32, null))
