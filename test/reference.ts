@@ -49,9 +49,8 @@ function rowOf(
   const attributes = attributesOf(record.attributes)
   const kind: string | undefined = record.body?.value
   const body = kind === undefined ? undefined : plain(record.body)
-  const time = unsigned(record.timeUnixNano)
-  const observed = unsigned(record.observedTimeUnixNano)
-  const isKnown = time !== 0n && time < 1n << 63n
+  const time = record.timeUnixNano
+  const observed = record.observedTimeUnixNano
   const otel: Row['otel'] = {}
   const flags = record.flags & 255
   if (flags !== 0) otel.flags = flags
@@ -64,11 +63,11 @@ function rowOf(
   put('scope_dropped_attributes_count', scopeLogs.scope?.droppedAttributesCount)
   put('scope_schema_url', scopeLogs.schemaUrl)
   put('event_name', record.eventName)
-  if (time >= 1n << 63n) otel.time_unix_nano = String(time)
+  if (time.high < 0) otel.time_unix_nano = nanos(time)
   const columns = columnsOf(record, attributes, resource)
   return {
-    time_unix_nano: isKnown ? String(time) : null,
-    observed_time_unix_nano: observed === 0n || observed >= 1n << 63n ? null : String(observed),
+    time_unix_nano: isKnown(time) ? nanos(time) : null,
+    observed_time_unix_nano: isKnown(observed) ? nanos(observed) : null,
     severity_number: record.severityNumber,
     severity_text: record.severityText || null,
     message: messageOf(body, record.body, attributes, record.eventName),
@@ -81,14 +80,17 @@ function rowOf(
   }
 }
 
-function unsigned(long: { low: number; high: number }): bigint {
-  return (BigInt(long.high >>> 0) << 32n) | BigInt(long.low >>> 0)
+interface Long {
+  low: number
+  high: number
 }
+
+const isKnown = ({ low, high }: Long) => high > 0 || (high === 0 && low !== 0)
+const nanos = ({ low, high }: Long) => String((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0))
 
 function attributesOf(pairs: Message[] | undefined): Attributes {
   const attributes: Attributes = new Map()
   for (const { key, value } of pairs ?? []) {
-    attributes.delete(key)
     attributes.set(key, value ? plain(value) : null)
   }
   return attributes
@@ -101,8 +103,8 @@ function plain(any: Message): Json {
     case 'boolValue':
       return any.boolValue
     case 'intValue': {
-      const int = BigInt.asIntN(64, unsigned(any.intValue))
-      return Number.isSafeInteger(Number(int)) ? Number(int) : String(int)
+      const int = any.intValue.toNumber()
+      return Number.isSafeInteger(int) ? int : any.intValue.toString()
     }
     case 'doubleValue':
       return Number.isFinite(any.doubleValue) ? any.doubleValue + 0 : String(any.doubleValue)
@@ -111,8 +113,12 @@ function plain(any: Message): Json {
     case 'kvlistValue': {
       const map: { [key: string]: Json } = {}
       for (const { key, value } of any.kvlistValue.values) {
-        const property = { enumerable: true, configurable: true, writable: true }
-        Object.defineProperty(map, key, { ...property, value: value ? plain(value) : null })
+        const member = value ? plain(value) : null
+        if (key !== '__proto__') map[key] = member
+        else {
+          const property = { value: member, enumerable: true, configurable: true, writable: true }
+          Object.defineProperty(map, key, property)
+        }
       }
       return map
     }
@@ -167,6 +173,11 @@ const ATTRIBUTES = {
   ],
   user_id: ['user.id', 'enduser.id', 'user_id', 'enduser.pseudo.id'],
   version: ['service.version', 'version'],
+  workspace_id: ['workspace_id', 'workspace.id'],
+  tenant: ['tenant.id', 'tenant_id'],
+  project_id: ['project_id', 'project.id'],
+  code_file: ['code.file.path', 'code.filepath'],
+  code_line: ['code.line.number', 'code.lineno'],
   instance_id: ['instance_id', 'cloudflare.durable_object.id'],
 } as const
 const RESOURCES = {
@@ -207,42 +218,50 @@ function columnsOf(record: Message, a: Attributes, r: Attributes): Row['columns'
     return ''
   }
   const sentService = text(r.get('service.name'))
-  const isUnknown = /^unknown_service(:|$)/.test(sentService)
-  const file = first(a, ['code.file.path', 'code.filepath'])
-  const line = first(a, ['code.line.number', 'code.lineno'])
-  const columns: Record<string, string> = {
+  const isUnknown =
+    sentService.startsWith('unknown_service') && /^unknown_service(:|$)/.test(sentService)
+  const file = first(a, ATTRIBUTES.code_file)
+  const line = first(a, ATTRIBUTES.code_line)
+  const source =
+    file === '' ? text(a.get('source_location')) : line === '' ? file : `${file}:${line}`
+  return {
     service:
       (isUnknown ? '' : sentService) ||
       first(r, RESOURCES.service) ||
       text(a.get('service.name')) ||
       sentService ||
       'unknown_service',
-    environment: first(r, RESOURCES.environment) || first(a, ATTRIBUTES.environment),
-    event_type: record.eventName || first(a, ATTRIBUTES.event_type),
-    source_location:
-      file === '' ? text(a.get('source_location')) : line === '' ? file : `${file}:${line}`,
-    trace_id: idOf(record.traceId, 16) || hexOf(a.get('trace_id'), 32),
-    span_id: idOf(record.spanId, 8) || hexOf(a.get('span_id'), 16),
-    request_id: first(a, ATTRIBUTES.request_id),
+    environment: first(r, RESOURCES.environment) || first(a, ATTRIBUTES.environment) || null,
+    event_type: record.eventName || first(a, ATTRIBUTES.event_type) || null,
+    source_location: source || null,
+    trace_id: idOf(record.traceId, 16) || hexOf(a.get('trace_id'), HEX32) || null,
+    span_id: idOf(record.spanId, 8) || hexOf(a.get('span_id'), HEX16) || null,
+    request_id: first(a, ATTRIBUTES.request_id) || null,
     workspace_id:
-      first(a, ['workspace_id', 'workspace.id']) ||
-      first(r, ['workspace_id', 'workspace.id']) ||
-      first(a, ['tenant.id', 'tenant_id']) ||
-      first(r, ['tenant.id', 'tenant_id']),
-    project_id: first(a, ['project_id', 'project.id']) || first(r, ['project_id', 'project.id']),
-    user_id: first(a, ATTRIBUTES.user_id) || first(r, RESOURCES.user_id),
-    version: first(r, RESOURCES.version) || first(a, ATTRIBUTES.version),
-    instance_id: first(a, ATTRIBUTES.instance_id) || first(r, RESOURCES.instance_id),
+      first(a, ATTRIBUTES.workspace_id) ||
+      first(r, ATTRIBUTES.workspace_id) ||
+      first(a, ATTRIBUTES.tenant) ||
+      first(r, ATTRIBUTES.tenant) ||
+      null,
+    project_id: first(a, ATTRIBUTES.project_id) || first(r, ATTRIBUTES.project_id) || null,
+    user_id: first(a, ATTRIBUTES.user_id) || first(r, RESOURCES.user_id) || null,
+    version: first(r, RESOURCES.version) || first(a, ATTRIBUTES.version) || null,
+    instance_id: first(a, ATTRIBUTES.instance_id) || first(r, RESOURCES.instance_id) || null,
   }
-  return Object.fromEntries(Object.entries(columns).map(([name, value]) => [name, value || null]))
 }
 
-function idOf(bytes: Uint8Array, length: number): string {
-  if (bytes.length !== length || bytes.every((byte) => byte === 0)) return ''
-  return Buffer.from(bytes).toString('hex')
+const HEX32 = /^(?!0+$)[0-9a-f]{32}$/i
+const HEX16 = /^(?!0+$)[0-9a-f]{16}$/i
+const ZEROS = '0'.repeat(32)
+
+function idOf(bytes: Buffer, length: number): string {
+  if (bytes.length !== length) return ''
+  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('hex')
+  return ZEROS.startsWith(hex) ? '' : hex
 }
 
-function hexOf(value: Json | undefined, digits: number): string {
+function hexOf(value: Json | undefined, form: RegExp): string {
+  if (value === undefined) return ''
   const id = text(value)
-  return new RegExp(`^(?!0+$)[0-9a-f]{${digits}}$`, 'i').test(id) ? id.toLowerCase() : ''
+  return form.test(id) ? id.toLowerCase() : ''
 }
