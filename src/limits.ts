@@ -18,6 +18,10 @@ export const JSON_DEPTH_MAX = 160
 export const PROTOBUF_DEPTH_MAX = 100
 /** Decoded bodies being worked on in one isolate at once; above, 503. Four full requests would not fit 128 MB. */
 export const IN_FLIGHT_BYTES_MAX = 32 * MIB
+/** The share of one app: its slow or large requests must not shut the others out. */
+export const IN_FLIGHT_BYTES_PER_APP_MAX = 24 * MIB
+/** From the first to the last byte of a body; a sender this slow holds memory that others wait for. */
+export const BODY_READ_MS_MAX = 30_000
 /** Body of an admin request. */
 export const ADMIN_BODY_BYTES_MAX = 64 * KIB
 
@@ -65,6 +69,8 @@ export const BATCH_IDS_MAX = 1_000_000
 
 // Answers.
 
+/** Segments of one append: RPC takes 32 MiB, and base64 of random bytes hardly compresses. */
+export const APPEND_BYTES_MAX = 30 * MIB
 /** Segments in one reply of a shard: RPC takes 32 MiB, and the first page rarely needs more than a few. */
 export const CANDIDATE_BYTES_FIRST = MIB
 export const CANDIDATE_BYTES_MAX = 16 * MIB
@@ -72,6 +78,8 @@ export const QUERY_LIMIT_DEFAULT = 100
 export const QUERY_LIMIT_MAX = 1000
 /** `q`, and every other value of a query: they travel with every plan. */
 export const QUERY_TEXT_BYTES_MAX = 4 * KIB
+/** Words in one `q`, those of phrases included. */
+export const QUERY_WORDS_MAX = 64
 /** Conditions on attributes in one query. */
 export const QUERY_ATTRIBUTES_MAX = 32
 /** Records of one page, raw: a page ends early rather than fill the isolate. */

@@ -3,23 +3,34 @@
 // neither a lie about a length nor a bomb costs more than the bound.
 
 import { gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib'
-import { IN_FLIGHT_BYTES_MAX, REQUEST_BYTES_MAX } from '../limits.ts'
+import {
+  BODY_READ_MS_MAX,
+  IN_FLIGHT_BYTES_MAX,
+  IN_FLIGHT_BYTES_PER_APP_MAX,
+  REQUEST_BYTES_MAX,
+} from '../limits.ts'
 import { err, ok, type Result } from '../result.ts'
 
-type Inflate = (body: Uint8Array, options: { maxOutputLength: number }) => Uint8Array
+/** With `info` these also tell how much of the input they took. */
+interface Inflated {
+  buffer: Uint8Array
+  engine: { bytesWritten: number }
+}
+type Inflate = (body: Uint8Array, options: { maxOutputLength: number; info: true }) => unknown
 
 /** HTTP's `deflate` is the zlib format (RFC 9110 8.4.1.2). */
-const INFLATE: Record<string, Inflate> = {
-  gzip: gunzipSync,
-  'x-gzip': gunzipSync,
-  deflate: inflateSync,
-  zlib: inflateSync,
-  zstd: zstdDecompressSync,
-}
+const INFLATE = new Map<string, Inflate>([
+  ['gzip', gunzipSync],
+  ['x-gzip', gunzipSync],
+  ['deflate', inflateSync],
+  ['zlib', inflateSync],
+  ['zstd', zstdDecompressSync],
+])
 const NO_CODING = new Set(['', 'identity'])
 
-/** Bytes of bodies this isolate works on at the moment: all requests share its memory. */
+/** Bytes of bodies this isolate works on at the moment, in all and by app: all share its memory. */
 let inFlightBytes = 0
+const inFlightByApp = new Map<string, number>()
 
 /** Memory reserved for one request; `release` it when its records are encoded. */
 export interface Body {
@@ -28,11 +39,11 @@ export interface Body {
 }
 
 /** Reads, inflates and bounds the body. On success the caller must call `release` once. */
-export async function readBody(request: Request): Promise<Result<Body>> {
+export async function readBody(request: Request, appId: string): Promise<Result<Body>> {
   const coding = (request.headers.get('content-encoding') ?? '').trim().toLowerCase()
-  const inflate = INFLATE[coding]
+  const inflate = INFLATE.get(coding)
   if (!inflate && !NO_CODING.has(coding)) {
-    const known = Object.keys(INFLATE).join(', ')
+    const known = [...INFLATE.keys()].join(', ')
     return err(
       'unsupported_encoding',
       `content-encoding ${JSON.stringify(coding.slice(0, 64))} is not supported; send identity, ${known}`,
@@ -40,7 +51,7 @@ export async function readBody(request: Request): Promise<Result<Body>> {
   }
   const declared = Number(request.headers.get('content-length') ?? 0)
   if (declared > REQUEST_BYTES_MAX) return tooLarge('body')
-  const reservation = new Reservation()
+  const reservation = new Reservation(appId)
   const sent = await readAll(request, reservation)
   if (!sent.ok) {
     reservation.release()
@@ -54,57 +65,122 @@ export async function readBody(request: Request): Promise<Result<Body>> {
 }
 
 class Reservation {
+  readonly #appId: string
   #bytes = 0
-  /** False when the isolate holds too much already; a request alone always gets its share. */
+
+  constructor(appId: string) {
+    this.#appId = appId
+  }
+
+  /**
+   * False when the isolate holds too much already. A request alone always gets its share, and one
+   * app never gets all, so that slow senders of one cannot shut the others out.
+   */
   add(bytes: number): boolean {
-    const isFirst = inFlightBytes === this.#bytes
-    if (!isFirst && inFlightBytes + bytes > IN_FLIGHT_BYTES_MAX) return false
-    this.#bytes += bytes
-    inFlightBytes += bytes
+    const ofApp = inFlightByApp.get(this.#appId) ?? 0
+    const isAlone = ofApp === this.#bytes
+    if (inFlightBytes !== this.#bytes && inFlightBytes + bytes > IN_FLIGHT_BYTES_MAX) return false
+    if (!isAlone && ofApp + bytes > IN_FLIGHT_BYTES_PER_APP_MAX) return false
+    this.#count(bytes)
     return true
   }
+
   release(): void {
-    inFlightBytes -= this.#bytes
-    this.#bytes = 0
+    this.#count(-this.#bytes)
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes
+    inFlightBytes += bytes
+    const ofApp = (inFlightByApp.get(this.#appId) ?? 0) + bytes
+    if (ofApp === 0) inFlightByApp.delete(this.#appId)
+    else inFlightByApp.set(this.#appId, ofApp)
   }
 }
 
 async function readAll(request: Request, reservation: Reservation): Promise<Result<Uint8Array>> {
   const chunks: Uint8Array[] = []
   let length = 0
+  const reader = request.body?.getReader()
+  if (!reader) return ok(new Uint8Array())
+  let isLate = false
+  const deadline = setTimeout(() => {
+    isLate = true
+    void reader.cancel().catch(() => {})
+  }, BODY_READ_MS_MAX)
+  const stop = <T>(result: T): T => {
+    void reader.cancel().catch(() => {})
+    return result
+  }
   try {
-    for await (const chunk of request.body ?? []) {
-      length += chunk.length
-      // Leaving the loop cancels the stream: the rest is not read.
-      if (length > REQUEST_BYTES_MAX) return tooLarge('body')
-      if (!reservation.add(chunk.length)) return tooBusy()
-      chunks.push(chunk)
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (isLate) return slow(length)
+      if (done) break
+      length += value.length
+      if (length > REQUEST_BYTES_MAX) return stop(tooLarge('body'))
+      if (!reservation.add(value.length)) return stop(tooBusy())
+      chunks.push(value)
     }
   } catch (e) {
+    if (isLate) return slow(length)
     return err('bad_request', `the body broke off after ${length} bytes: ${(e as Error).message}`)
+  } finally {
+    clearTimeout(deadline)
   }
-  if (chunks.length === 1) return ok(chunks[0]!)
-  const body = new Uint8Array(length)
-  let at = 0
-  for (const chunk of chunks) {
-    body.set(chunk, at)
-    at += chunk.length
-  }
-  return ok(body)
+  return ok(chunks.length === 1 ? chunks[0]! : concat(chunks, length))
 }
 
+function concat(chunks: Uint8Array[], length: number): Uint8Array {
+  const all = new Uint8Array(length)
+  let at = 0
+  for (const chunk of chunks) {
+    all.set(chunk, at)
+    at += chunk.length
+  }
+  return all
+}
+
+/**
+ * Inflates all that was sent, or none. zstd allows frame after frame (RFC 8878 3.1) and the library
+ * reads one a call; whatever else follows the compressed data means the body is not what it says.
+ */
 function inflateBounded(inflate: Inflate, coding: string, sent: Uint8Array): Result<Uint8Array> {
+  const parts: Uint8Array[] = []
+  let length = 0
   try {
-    return ok(inflate(sent, { maxOutputLength: REQUEST_BYTES_MAX }))
+    for (let at = 0; at < sent.length || parts.length === 0; ) {
+      const options = {
+        maxOutputLength: Math.max(REQUEST_BYTES_MAX - length, 1),
+        info: true,
+      } as const
+      const { buffer, engine } = inflate(sent.subarray(at), options) as Inflated
+      if (engine.bytesWritten === 0) return notThat(coding, 'it ends too early')
+      at += engine.bytesWritten
+      if (at < sent.length && coding !== 'zstd') return notThat(coding, 'bytes follow its end')
+      length += buffer.length
+      if (length > REQUEST_BYTES_MAX) return tooLarge('decompressed body')
+      parts.push(buffer)
+    }
   } catch (e) {
     const { code, message } = e as { code?: string; message?: string }
     // Node's code for output beyond maxOutputLength; workerd says "Memory limit exceeded" for some codings.
     if (code === 'ERR_BUFFER_TOO_LARGE' || /memory limit|larger than/i.test(message ?? '')) {
       return tooLarge('decompressed body')
     }
-    return err('bad_request', `the body is not valid ${coding}: ${message}`)
+    return notThat(coding, message ?? '')
   }
+  return ok(parts.length === 1 ? parts[0]! : concat(parts, length))
 }
+
+const notThat = (coding: string, why: string) =>
+  err('bad_request', `the body is not valid ${coding}: ${why}`)
+
+const slow = (length: number) =>
+  err(
+    'bad_request',
+    `the body was not complete after ${BODY_READ_MS_MAX / 1000} s: ${length} bytes came`,
+  )
 
 const tooLarge = (what: string) =>
   err('too_large', `the ${what} is larger than ${REQUEST_BYTES_MAX} bytes; send smaller batches`, {

@@ -113,15 +113,15 @@ async function ingest(
   decode: Decode,
 ): Promise<Result<Ingested>> {
   const fail = (failure: Failure) => ({ ok: false as const, error: refused(c, access, failure) })
-  const idempotencyKey = c.req.header('Idempotency-Key') || null
-  if (idempotencyKey !== null && idempotencyKey.length > REQUEST_ID_CHARS_MAX) {
-    const text = `Idempotency-Key is longer than ${REQUEST_ID_CHARS_MAX} characters`
-    return fail({ code: 'bad_request', message: text })
-  }
-  const body = await readBody(c.req.raw)
+  const body = await readBody(c.req.raw, access.tenant.appId)
   if (!body.ok) return fail(body.error)
   const { bytes, release } = body.data
   try {
+    const idempotencyKey = c.req.header('Idempotency-Key') || null
+    if (idempotencyKey !== null && idempotencyKey.length > REQUEST_ID_CHARS_MAX) {
+      const text = `Idempotency-Key is longer than ${REQUEST_ID_CHARS_MAX} characters`
+      return fail({ code: 'bad_request', message: text })
+    }
     const { workspaceId } = access
     const requestId = door === 'lines' ? c.get('sentRequestId') : null
     const batch = decode(bytes, { receivedMs: Date.now(), workspaceId, requestId })

@@ -2,12 +2,11 @@
 // as the account is; `props.app_id` in the binding pins the tenant, and an argument must then agree.
 //
 // Every method answers a Result and never throws for what a caller can act on. Records take the way
-// of POST /logs: written as JSON and decoded with the same bounds.
+// of POST /logs, with the same bounds.
 
 import { WorkerEntrypoint } from 'cloudflare:workers'
 import type { Env } from '../env.ts'
-import { decodeLines } from '../ingest/lines.ts'
-import { REQUEST_BYTES_MAX } from '../limits.ts'
+import { decodeRecords } from '../ingest/lines.ts'
 import { planQuery } from '../query/plan.ts'
 import type { Rejected } from '../record.ts'
 import { BUG, err, ok, type Result } from '../result.ts'
@@ -60,14 +59,10 @@ export class LoggerService extends WorkerEntrypoint<Env, { app_id?: string }> {
     const nowMs = Date.now()
     const access = await this.#access(appId)
     if (!access.ok) return access
-    const parameters: [string, string][] = []
-    for (const [name, value] of Object.entries(filters ?? {})) {
-      if (value === undefined || value === null || name === 'app_id') continue
-      if (typeof value === 'object')
-        return err('bad_request', `filter ${name} must be text or a number`)
-      parameters.push([name, String(value)])
-    }
-    const plan = planQuery(parameters, nowMs)
+    const parameters = parametersOf(filters, access.data)
+    if (!parameters.ok) return parameters
+    const { tenant, workspaceId } = access.data
+    const plan = planQuery(parameters.data, { tenantId: tenant.tenantId, workspaceId }, nowMs)
     return plan.ok ? queryShards(this.env, access.data, plan.data) : plan
   }
 
@@ -78,10 +73,9 @@ export class LoggerService extends WorkerEntrypoint<Env, { app_id?: string }> {
   async #writeValue(appId: unknown, value: LogInput | LogInput[]): Promise<Result<Written>> {
     const access = await this.#access(appId)
     if (!access.ok) return access
-    const body = bodyOf(value)
-    if (!body.ok) return body
     const arrival = { receivedMs: Date.now(), workspaceId: null, requestId: null }
-    const batch = decodeLines(body.data, 'json', access.data.tenant.appId, arrival)
+    const values = Array.isArray(value) ? value : [value]
+    const batch = decodeRecords(values, access.data.tenant.appId, arrival)
     if (!batch.ok) return batch
     const stored = await appendRecords(this.env, access.data, batch.data, null)
     if (!stored.ok) return stored
@@ -116,26 +110,24 @@ async function guarded<T>(call: () => Promise<Result<T>>): Promise<Result<T>> {
   }
 }
 
-/** Values of another Worker as JSON bytes: what JSON has no form for is written as text. */
-function bodyOf(value: unknown): Result<Uint8Array> {
-  let text: string
-  try {
-    text = JSON.stringify(value, (_key, member) => {
-      if (typeof member === 'bigint') return String(member)
-      if (typeof member === 'number' && !Number.isFinite(member)) return String(member)
-      if (member instanceof Error)
-        return { name: member.name, message: member.message, stack: member.stack }
-      if (member instanceof Map) return Object.fromEntries(member)
-      if (member instanceof Set) return [...member]
-      return member
-    })
-  } catch (e) {
-    // A cycle: structured clone carries them, JSON does not.
-    return err('bad_request', `the record can not be written as JSON: ${(e as Error).message}`)
+/** Filters as parameters: what is no text and no number would widen the answer without a word. */
+function parametersOf(filters: unknown, access: Access): Result<[string, string][]> {
+  const isPlain =
+    typeof filters === 'object' &&
+    filters !== null &&
+    [Object.prototype, null].includes(Object.getPrototypeOf(filters))
+  if (!isPlain)
+    return err('bad_request', 'filters must be an object with the parameters of GET /logs')
+  const parameters: [string, string][] = []
+  for (const [name, value] of Object.entries(filters)) {
+    if (!['string', 'number', 'boolean'].includes(typeof value)) {
+      return err('bad_request', `filter ${JSON.stringify(name)} must be text or a number`)
+    }
+    const own = access.tenant.appId
+    if (name === 'app_id' && value !== own) {
+      return err('forbidden', `filter app_id names another app than ${JSON.stringify(own)}`)
+    }
+    parameters.push([name, String(value)])
   }
-  const body = new TextEncoder().encode(text)
-  if (body.length <= REQUEST_BYTES_MAX) return ok(body)
-  return err('too_large', `the records take ${body.length} bytes; at most ${REQUEST_BYTES_MAX}`, {
-    max: REQUEST_BYTES_MAX,
-  })
+  return ok(parameters)
 }

@@ -11,6 +11,7 @@ import {
   QUERY_LIMIT_DEFAULT,
   QUERY_LIMIT_MAX,
   QUERY_TEXT_BYTES_MAX,
+  QUERY_WORDS_MAX,
 } from '../limits.ts'
 import { LEVELS, levelOfWord, TEXT_COLUMNS, type TextColumn } from '../record.ts'
 import { err, ok, type Result } from '../result.ts'
@@ -24,8 +25,8 @@ export type Condition =
   | { kind: 'column'; column: TextColumn; value: string }
   /** A record attribute, equal as text: 200 finds the number and the string. */
   | { kind: 'attribute'; key: string; value: string }
-  /** These words next to each other in the message, any case. */
-  | { kind: 'words'; words: string[] }
+  /** Each phrase is in the message: its words next to each other, any case. */
+  | { kind: 'words'; phrases: string[][] }
 
 /** A record's place in the order of an answer: time, then shard, then sequence number. */
 export interface Position {
@@ -67,13 +68,24 @@ const PARAMETERS = [
   'cursor',
 ]
 
+/** Whose records a query is about: a cursor of somebody else's is refused. */
+export interface QueryScope {
+  tenantId: string
+  workspaceId: string | null
+}
+
 /**
  * Parameters as a plan. Unknown names, names given twice and bad values are refused, so that a typo
- * is not a wrong answer. `app_id` is left to the door.
+ * is not a wrong answer. `app_id` is left to the door. A workspace the caller is bound to is one
+ * more condition, and asking for another is `forbidden`.
  */
-export function planQuery(parameters: Iterable<[string, string]>, nowMs: number): Result<Plan> {
+export function planQuery(
+  parameters: Iterable<[string, string]>,
+  scope: QueryScope,
+  nowMs: number,
+): Result<Plan> {
   try {
-    return ok(readPlan(parameters, nowMs))
+    return ok(readPlan(parameters, scope, nowMs))
   } catch (e) {
     // The one catch in plan: below it read* functions throw, a Result per parameter would drown them.
     if (e instanceof BadParameter)
@@ -82,14 +94,16 @@ export function planQuery(parameters: Iterable<[string, string]>, nowMs: number)
   }
 }
 
+type BadCode = 'bad_request' | 'bad_query' | 'forbidden'
+
 class BadParameter extends Error {
-  readonly code: 'bad_request' | 'bad_query'
+  readonly code: BadCode
   readonly parameter: string
   readonly details: Record<string, unknown>
   constructor(
     parameter: string,
     message: string,
-    code: 'bad_request' | 'bad_query' = 'bad_request',
+    code: BadCode = 'bad_request',
     details: Record<string, unknown> = {},
   ) {
     super(message)
@@ -99,7 +113,34 @@ class BadParameter extends Error {
   }
 }
 
-function readPlan(parameters: Iterable<[string, string]>, nowMs: number): Plan {
+function readPlan(parameters: Iterable<[string, string]>, scope: QueryScope, nowMs: number): Plan {
+  const given = readParameters(parameters)
+  const filter = [...workspaceOf(scope, given), ...readFilter(given)]
+  const orderText = given.get('order') ?? 'desc'
+  if (orderText !== 'asc' && orderText !== 'desc') {
+    throw new BadParameter('order', `order must be "asc" or "desc", not ${quote(orderText)}`)
+  }
+  const plan: Plan = {
+    filter,
+    since: readTime(given, 'since', nowMs),
+    until: readTime(given, 'until', nowMs),
+    order: orderText,
+    limit: readLimit(given.get('limit')),
+    hash: hashOf([
+      scope,
+      filter,
+      given.get('since') ?? null,
+      given.get('until') ?? null,
+      orderText,
+    ]),
+    maxSeqs: [],
+    after: null,
+  }
+  const cursor = given.get('cursor')
+  return cursor === undefined ? plan : { ...plan, ...readCursor(cursor, plan.hash) }
+}
+
+function readParameters(parameters: Iterable<[string, string]>): Map<string, string> {
   const given = new Map<string, string>()
   for (const [name, value] of parameters) {
     const isKnown = PARAMETERS.includes(name) || (name.startsWith('attr.') && name.length > 5)
@@ -119,23 +160,17 @@ function readPlan(parameters: Iterable<[string, string]>, nowMs: number): Plan {
     }
     given.set(name, value)
   }
-  const filter = readFilter(given)
-  const orderText = given.get('order') ?? 'desc'
-  if (orderText !== 'asc' && orderText !== 'desc') {
-    throw new BadParameter('order', `order must be "asc" or "desc", not ${quote(orderText)}`)
+  return given
+}
+
+/** A caller bound to a workspace sees only it, and may not ask for another. */
+function workspaceOf({ workspaceId }: QueryScope, given: Map<string, string>): Condition[] {
+  if (workspaceId === null) return []
+  if ((given.get('workspace_id') ?? workspaceId) !== workspaceId) {
+    const text = `this key is bound to workspace ${quote(workspaceId)}`
+    throw new BadParameter('workspace_id', text, 'forbidden')
   }
-  const plan: Plan = {
-    filter,
-    since: readTime(given, 'since', nowMs),
-    until: readTime(given, 'until', nowMs),
-    order: orderText,
-    limit: readLimit(given.get('limit')),
-    hash: hashOf([filter, given.get('since') ?? null, given.get('until') ?? null, orderText]),
-    maxSeqs: [],
-    after: null,
-  }
-  const cursor = given.get('cursor')
-  return cursor === undefined ? plan : { ...plan, ...readCursor(cursor, plan.hash) }
+  return [{ kind: 'column', column: 'workspace_id', value: workspaceId }]
 }
 
 function readFilter(given: Map<string, string>): Condition[] {
@@ -148,7 +183,7 @@ function readFilter(given: Map<string, string>): Condition[] {
     const isId = column === 'trace_id' || column === 'span_id'
     filter.push({ kind: 'column', column, value: isId ? value.toLowerCase() : value })
   }
-  const attributes = [...given].filter(([name]) => name.startsWith('attr.'))
+  const attributes = [...given].filter(([name]) => name.startsWith('attr.')).sort()
   if (attributes.length > QUERY_ATTRIBUTES_MAX) {
     throw new BadParameter(
       'attr.',
@@ -159,7 +194,7 @@ function readFilter(given: Map<string, string>): Condition[] {
     filter.push({ kind: 'attribute', key: name.slice('attr.'.length), value })
   }
   const q = given.get('q')
-  if (q !== undefined) filter.push(...readWords(q))
+  if (q !== undefined) filter.push(readWords(q))
   return filter
 }
 
@@ -178,8 +213,9 @@ function readLevels(text: string): number {
 const SYNTAX = /^(?:[-(]|.*[)*]$|\*|(?:AND|OR|NOT)$|[\w.]+:\S)/
 
 /** Words and "phrases": each must be in the message. */
-function readWords(q: string): Condition[] {
-  const conditions: Condition[] = []
+function readWords(q: string): Condition {
+  const phrases = new Map<string, string[]>()
+  let count = 0
   const bad = (message: string, at: number) =>
     new BadParameter('q', `${message} at column ${at + 1}`, 'bad_query', { column: at + 1 })
   const token = /"([^"]*)("?)|[^\s"]+/g
@@ -187,17 +223,17 @@ function readWords(q: string): Condition[] {
     const isPhrase = match[0].startsWith('"')
     if (isPhrase && match[2] === '') throw bad('a quote is opened and not closed', match.index)
     if (!isPhrase && SYNTAX.test(match[0])) {
-      throw bad(
-        `q takes words and "phrases" alone, not ${quote(match[0])}: put it in quotes to search its words`,
-        match.index,
-      )
+      const text = `q takes words and "phrases" alone, not ${quote(match[0])}: put it in quotes to search its words`
+      throw bad(text, match.index)
     }
     const words = wordsOf(match[1] ?? match[0])
     if (words.length === 0) throw bad(`${match[0]} holds no word`, match.index)
-    conditions.push({ kind: 'words', words })
+    count += words.length
+    if (count > QUERY_WORDS_MAX) throw bad(`q has more than ${QUERY_WORDS_MAX} words`, match.index)
+    phrases.set(words.join(' '), words)
   }
-  if (conditions.length === 0) throw bad('q holds no word', 0)
-  return conditions
+  if (phrases.size === 0) throw bad('q holds no word', 0)
+  return { kind: 'words', phrases: [...phrases.values()] }
 }
 
 function readTime(given: Map<string, string>, name: 'since' | 'until', nowMs: number): Time | null {

@@ -6,9 +6,19 @@ import type { RecordBatch } from '../record.ts'
 import { wordsOf } from '../words.ts'
 import type { Condition, Plan, Position } from './plan.ts'
 
-/** The rows that match, ascending. `shard` and `firstSeq` place them in the order of the answer. */
-export function scan(plan: Plan, batch: RecordBatch, shard: number, firstSeq: number): number[] {
-  let rows = rowsInRange(plan, batch, shard, firstSeq)
+/**
+ * The rows `from`..`to` (exclusive) that match, ascending. `shard` and `firstSeq` place them in the
+ * order of the answer.
+ */
+export function scan(
+  plan: Plan,
+  batch: RecordBatch,
+  shard: number,
+  firstSeq: number,
+  from = 0,
+  to = batch.length,
+): number[] {
+  let rows = rowsInRange(plan, batch, shard, firstSeq, from, to)
   for (const condition of plan.filter) {
     if (rows.length === 0) return rows
     rows = rowsOf(condition, batch, rows)
@@ -16,12 +26,19 @@ export function scan(plan: Plan, batch: RecordBatch, shard: number, firstSeq: nu
   return rows
 }
 
-function rowsInRange(plan: Plan, batch: RecordBatch, shard: number, firstSeq: number): number[] {
+function rowsInRange(
+  plan: Plan,
+  batch: RecordBatch,
+  shard: number,
+  firstSeq: number,
+  from: number,
+  to: number,
+): number[] {
   const { since, until, after } = plan
   const maxSeq = plan.maxSeqs[shard] ?? Number.POSITIVE_INFINITY
   const sign = plan.order === 'asc' ? 1 : -1
   const rows: number[] = []
-  for (let row = 0; row < batch.length; row++) {
+  for (let row = from; row < to; row++) {
     const ms = batch.timeMs[row]!
     const ns = batch.timeNs[row]!
     if (firstSeq + row > maxSeq) break
@@ -52,7 +69,7 @@ function rowsOf(condition: Condition, batch: RecordBatch, rows: number[]): numbe
     case 'attribute':
       return rowsWithAttribute(condition.key, condition.value, batch, rows)
     case 'words': {
-      const holds = wordTest(condition.words)
+      const holds = wordTest(condition.phrases)
       return rows.filter((row) => holds(batch.message[row]!))
     }
   }
@@ -69,7 +86,11 @@ function rowsWithAttribute(
   return rows.filter((row) => {
     for (const column of columns) {
       const at = lowerBound(column.rows, row)
-      if (column.rows[at] === row && String(column.values[at]) === value) return true
+      if (column.rows[at] !== row) continue
+      const stored = column.values[at]!
+      if (String(stored) === value) return true
+      // Arrays and maps are shown as JSON.parse reads them, so they are found as they are shown.
+      if (column.type === 'json' && textOf(JSON.parse(String(stored))) === value) return true
     }
     const rest = batch.attributesRest[row]
     // The text test first: parsing is dear, and the rest is rare.
@@ -84,19 +105,26 @@ const textOf = (value: unknown) => (typeof value === 'string' ? value : JSON.str
 const ASCII = /^[\0-\x7f]*$/
 
 /**
- * A test whether a text holds these words next to each other, in any case. A text that does not even
- * contain the first word's letters is decided by one search; words are only cut from those that do.
+ * A test whether a text holds every phrase: its words next to each other, in any case. A text that
+ * lacks the letters of one is decided by a search; words are cut once, from those that are left.
  */
-export function wordTest(words: string[]): (text: string) => boolean {
-  const first = words[0]!
-  const isAscii = ASCII.test(first)
+export function wordTest(phrases: string[][]): (text: string) => boolean {
+  const ascii = phrases.map(([first]) => first!).filter((first) => ASCII.test(first))
   return (text) => {
     // Lower-casing outside ASCII may change letters that normalisation would also change.
-    if (isAscii && ASCII.test(text) && !text.toLowerCase().includes(first)) return false
-    const all = wordsOf(text)
-    for (let at = all.indexOf(first); at >= 0; at = all.indexOf(first, at + 1)) {
-      if (words.every((word, i) => all[at + i] === word)) return true
+    if (ascii.length > 0 && ASCII.test(text)) {
+      const lower = text.toLowerCase()
+      if (!ascii.every((first) => lower.includes(first))) return false
     }
-    return false
+    const all = wordsOf(text)
+    return phrases.every((phrase) => holdsPhrase(all, phrase))
   }
+}
+
+function holdsPhrase(all: string[], phrase: string[]): boolean {
+  const first = phrase[0]!
+  for (let at = all.indexOf(first); at >= 0; at = all.indexOf(first, at + 1)) {
+    if (phrase.every((word, i) => all[at + i] === word)) return true
+  }
+  return false
 }

@@ -1,10 +1,10 @@
 // Which batches were stored in the last ten minutes: a set of 128-bit ids in typed arrays, because a
 // Set of a million strings takes 100 MB of an isolate's 128.
 //
-// Two generations, each an open-addressing table of four 32-bit words an entry. An id is added to
-// the young one; when that is ten minutes old or full it becomes the old one and the old one is
-// forgotten. So an id is known for ten to twenty minutes, and for less only when more than
-// BATCH_IDS_MAX arrive in that time: then the oldest go.
+// Generations, each an open-addressing table of four 32-bit words an entry, young first. An id is
+// added to the youngest; a quarter of the time later, or when that is full, a new one is begun and
+// the oldest forgotten. So an id is known for ten to twelve and a half minutes, and for less only
+// when more than BATCH_IDS_MAX arrive in that time: then the oldest go.
 
 import { BATCH_ID_MS, BATCH_IDS_MAX } from '../limits.ts'
 
@@ -12,29 +12,43 @@ export const BATCH_ID_BYTES = 16
 const WORDS = 4
 const SLOTS_MIN = 1024
 
+/** The youngest is still filling, so one more than divides the time. */
+const GENERATIONS = 5
+
 export class BatchIds {
-  #young = new Table()
-  #old = new Table()
-  #youngSinceMs = 0
+  #tables = [new Table()]
+  #youngestSinceMs = 0
   readonly #idsMax: number
 
   constructor(idsMax = BATCH_IDS_MAX) {
     this.#idsMax = idsMax
   }
 
-  has(id: Uint8Array): boolean {
+  has(id: Uint8Array, nowMs: number): boolean {
+    this.#age(nowMs)
     const words = wordsOfId(id)
-    return this.#young.has(words) || this.#old.has(words)
+    return this.#tables.some((table) => table.has(words))
   }
 
   add(id: Uint8Array, nowMs: number): void {
-    const isStale = nowMs - this.#youngSinceMs >= BATCH_ID_MS
-    if (isStale || this.#young.size >= this.#idsMax / 2) {
-      this.#old = this.#young
-      this.#young = new Table()
-      this.#youngSinceMs = nowMs
+    this.#age(nowMs)
+    if (this.#tables[0]!.size >= this.#idsMax / GENERATIONS) this.#begin(nowMs)
+    this.#tables[0]!.add(wordsOfId(id))
+  }
+
+  /** Begins the generations that are due; after a long silence all are. */
+  #age(nowMs: number): void {
+    const step = BATCH_ID_MS / (GENERATIONS - 1)
+    for (let i = 0; i < GENERATIONS && nowMs - this.#youngestSinceMs >= step; i++) {
+      const isLongAgo = nowMs - this.#youngestSinceMs >= GENERATIONS * step
+      this.#begin(isLongAgo ? nowMs : this.#youngestSinceMs + step)
+      if (isLongAgo) this.#tables.length = 1
     }
-    this.#young.add(wordsOfId(id))
+  }
+
+  #begin(sinceMs: number): void {
+    this.#tables = [new Table(), ...this.#tables.slice(0, GENERATIONS - 1)]
+    this.#youngestSinceMs = sinceMs
   }
 }
 

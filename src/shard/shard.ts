@@ -43,7 +43,7 @@ export class LogShard extends DurableObject<Env> {
     this.#tenantId = (ctx.id.name ?? '').split('-')[0]!
     this.#store = new BlockStore(ctx.storage, Date.now())
     this.#commit = new GroupCommit({
-      hasBatch: (id) => this.#store.hasBatch(id),
+      hasBatch: (id) => this.#store.hasBatch(id, Date.now()),
       write: (group) => this.#store.appendGroup(group, Date.now()),
       sync: () => this.#sync(),
     })

@@ -112,8 +112,8 @@ export class BlockStore {
     return this.#sql.databaseSize >= DATABASE_BYTES_MAX
   }
 
-  hasBatch(id: Uint8Array): boolean {
-    return this.#batchIds.has(id)
+  hasBatch(id: Uint8Array, nowMs: number): boolean {
+    return this.#batchIds.has(id, nowMs)
   }
 
   /** Stores all of a group or nothing, in order. Durable once `storage.sync()` resolves after it. */

@@ -23,7 +23,8 @@ export function batchIdOf(identity: RequestIdentity, batch: RecordBatch): Uint8A
   if (idempotencyKey === null) {
     if (door !== 'otlp' || batch.untimed > 0) return null
     const isFiner = batch.timeNs.some((ns) => ns !== 0)
-    if (batch.length < 2 && !isFiner) return null
+    // Records that were refused make it no less the same request.
+    if (batch.length + batch.rejected.length < 2 && !isFiner) return null
   }
   const hash = createHash('sha256')
   hash.update(JSON.stringify([door, mediaType, workspaceId, idempotencyKey]))

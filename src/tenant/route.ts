@@ -3,7 +3,7 @@
 
 import { decodeSegment, encodeSegments, unpackSegments } from '../block/segment.ts'
 import type { Env } from '../env.ts'
-import { CANDIDATE_BYTES_FIRST, CANDIDATE_BYTES_MAX } from '../limits.ts'
+import { APPEND_BYTES_MAX, CANDIDATE_BYTES_FIRST, CANDIDATE_BYTES_MAX } from '../limits.ts'
 import { Page } from '../query/merge.ts'
 import { ALL_LEVELS, type Plan, rangeOf, writeCursor } from '../query/plan.ts'
 import { scan } from '../query/scan.ts'
@@ -43,7 +43,13 @@ export async function appendRecords(
     if (Object.keys(notes).length > 0) await noteRefused(env, access, notes)
     return ok({ duplicate: false })
   }
-  const append = { segments: encodeSegments(batch), batchId, notes }
+  const segments = encodeSegments(batch)
+  const bytes = segments.reduce((sum, segment) => sum + segment.bytes.length, 0)
+  if (bytes > APPEND_BYTES_MAX) {
+    const text = `the records take ${bytes} bytes stored; at most ${APPEND_BYTES_MAX} in one request: send smaller batches`
+    return err('too_large', text, { max: APPEND_BYTES_MAX })
+  }
+  const append = { segments, batchId, notes }
   const { shards } = access.tenant
   const pick = batchId ?? crypto.getRandomValues(new Uint8Array(4))
   const shard = new DataView(pick.buffer, pick.byteOffset).getUint32(0) % shards
@@ -60,7 +66,7 @@ function notesOf(batch: RecordBatch): Record<string, number> {
   const count = (name: string) => {
     notes[name] = (notes[name] ?? 0) + 1
   }
-  for (const { field } of batch.rejected) count(`refused_record_${field.split('.')[0]}`)
+  for (const { field } of batch.rejected) count(`refused_record_${field.split('.')[0] || 'line'}`)
   for (const text of batch.cut) {
     if (text === null) continue
     for (const { field } of JSON.parse(text) as { field: string }[]) {
@@ -139,15 +145,11 @@ export async function queryShards(
   const maxSeqs = shards.map((shard) => plan.maxSeqs[shard] ?? null)
   for (const source of sources) maxSeqs[source.shard] = source.maxSeq
 
-  let sliceStartedMs = Date.now()
+  const slices = new Slices()
   for (let source = takeNext(plan, sources); source; source = takeNext(plan, sources)) {
     const candidate = source.left.shift()!
     if (!page.mayHold(placeMs(plan, candidate))) break
-    scanCandidate(plan, candidate, source.shard, page, stats)
-    if (Date.now() - sliceStartedMs > SLICE_MS) {
-      await new Promise((resolve) => setTimeout(resolve, 0))
-      sliceStartedMs = Date.now()
-    }
+    await scanCandidate(plan, candidate, source.shard, page, stats, slices)
     if (source.left.length === 0 && source.next) {
       const more = await refill(env, access, plan, source, maxSeqs)
       if (more) silent.set(source.shard, more)
@@ -232,18 +234,43 @@ function addCounts(to: Counts, counts: Counts): void {
 
 /** A scan gives way after this long: in a local run it shares its thread with the shards. */
 const SLICE_MS = 8
+/** Characters of messages scanned between two looks at the clock. */
+const SLICE_CHARS = 64 * 1024
 
-function scanCandidate(
+class Slices {
+  #startedMs = Date.now()
+
+  /** To be awaited where others may run; waits only when the slice is over. */
+  async yield(): Promise<void> {
+    if (Date.now() - this.#startedMs < SLICE_MS) return
+    await new Promise((resolve) => setTimeout(resolve, 0))
+    this.#startedMs = Date.now()
+  }
+}
+
+async function scanCandidate(
   plan: Plan,
   candidate: Candidate,
   shard: number,
   page: Page,
   stats: QueryStats,
-): void {
+  slices: Slices,
+): Promise<void> {
   let firstSeq = candidate.seq
   for (const bytes of unpackSegments(candidate.segments)) {
     const batch = decodeSegment(bytes)
-    page.add(batch, scan(plan, batch, shard, firstSeq), shard, firstSeq)
+    await slices.yield()
+    const matching: number[] = []
+    for (let from = 0; from < batch.length; ) {
+      let to = from
+      for (let chars = 0; to < batch.length && chars < SLICE_CHARS; to++) {
+        chars += batch.message[to]!.length + 32
+      }
+      for (const row of scan(plan, batch, shard, firstSeq, from, to)) matching.push(row)
+      await slices.yield()
+      from = to
+    }
+    page.add(batch, matching, shard, firstSeq)
     firstSeq += batch.length
     stats.rows += batch.length
   }

@@ -49,6 +49,15 @@ describe('encodeSegment', () => {
   keeps('one record of nulls', [{}])
   keeps('values that repeat', [{ message: 'a' }, { message: 'a' }, { message: 'a' }])
   keeps('a column that is null but once', [{}, {}, { text: { user_id: 'u' } }, {}])
+  const places = Array.from({ length: 9000 }, (_, i) => ({ message: `m${i % 4000}` }))
+  keeps('a long dictionary', places)
+  keeps(
+    'values all different',
+    places.map((_, i) => ({ message: `m${i}` })),
+  )
+  const twin = (user_id: string) => ({ text: { user_id }, attributes: { 'user.id': user_id } })
+  keeps('an attribute that is a column', ['a', 'b', 'c', 'a'].map(twin))
+  keeps('an attribute that is a column here and there', [{}, twin('a'), { text: { user_id: 'x' } }])
   keeps('a time far from the others', [{ ms: 0 }, { ms: 9_007_199_254_740 }])
   for (let seed = 1; seed <= 20; seed++)
     keeps(`random records, seed ${seed}`, randomSpecs(seed, 300))

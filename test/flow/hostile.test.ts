@@ -20,6 +20,14 @@ const field = (number: number, bytes: number[] | Uint8Array) => [
   ...varint(bytes.length),
   ...bytes,
 ]
+/** The same for many bytes. */
+function wrapped(number: number, inner: Uint8Array): Uint8Array<ArrayBuffer> {
+  const head = [...varint((number << 3) | 2), ...varint(inner.length)]
+  const all = new Uint8Array(head.length + inner.length)
+  all.set(head)
+  all.set(inner, head.length)
+  return all
+}
 const text = (value: string) => new TextEncoder().encode(value)
 
 describe('hostile bodies', () => {
@@ -56,14 +64,7 @@ describe('hostile bodies', () => {
     () => {
       // One record of a million empty attributes: 2 bytes each on the wire.
       const pairs = new Uint8Array(2_000_000).map((_, i) => (i % 2 === 0 ? 0x32 : 0))
-      const wrap = (number: number, inner: Uint8Array) => {
-        const head = [...varint((number << 3) | 2), ...varint(inner.length)]
-        const all = new Uint8Array(head.length + inner.length)
-        all.set(head)
-        all.set(inner, head.length)
-        return all
-      }
-      return gzipSync(wrap(1, wrap(2, wrap(2, pairs))))
+      return gzipSync(wrapped(1, wrapped(2, wrapped(2, pairs))))
     },
     200,
     gzip,
@@ -106,6 +107,50 @@ describe('hostile bodies', () => {
   it('says the bound in the text of a 413', async () => {
     const response = await postOtlp(app.ingest, new Uint8Array(21 << 20), { 'content-type': json })
     expect(((await response.json()) as { message: string }).message).toContain('20971520')
+  })
+})
+
+describe('what a request holds', () => {
+  it('twenty megabytes that do not compress are stored, whatever form the body has', async () => {
+    const own = await makeApp('noise')
+    const records: Uint8Array[] = []
+    const noise = new Uint8Array(195_000)
+    for (let i = 0; i < 100; i++) {
+      for (let at = 0; at < noise.length; at += 65_000) {
+        crypto.getRandomValues(noise.subarray(at, at + 65_000))
+      }
+      const value = wrapped(7, noise)
+      records.push(wrapped(2, wrapped(5, value)))
+    }
+    const all = new Uint8Array(records.reduce((sum, { length }) => sum + length, 0))
+    let at = 0
+    for (const record of records) {
+      all.set(record, at)
+      at += record.length
+    }
+    const response = await postOtlp(own.ingest, wrapped(1, wrapped(2, all)), {
+      'content-type': 'application/x-protobuf',
+    })
+    expect(response.status).toBe(200)
+    expect((await messagesOf(own.read, 'limit=1000')).length).toBe(100)
+  }, 60_000)
+
+  it('a retry of a batch with a refused record is stored once', async () => {
+    const own = await makeApp('refused-retry')
+    const time = Uint8Array.of(0x09, 0, 0, 0x40, 0x1a, 0x3a, 0x7e, 0xde, 0x17)
+    let deep: Uint8Array = Uint8Array.of(0x18, 1)
+    for (let i = 0; i < 120; i++) deep = wrapped(5, wrapped(1, deep))
+    const good = wrapped(2, Uint8Array.from([...time, ...field(5, field(1, text('good')))]))
+    const bad = wrapped(2, Uint8Array.from([...time, ...wrapped(5, deep)]))
+    const body = wrapped(1, wrapped(2, Uint8Array.from([...good, ...bad])))
+    for (let i = 0; i < 2; i++) {
+      const response = await postOtlp(own.ingest, body, {
+        'content-type': 'application/x-protobuf',
+      })
+      expect(response.status).toBe(200)
+      expect((await response.arrayBuffer()).byteLength).toBeGreaterThan(0)
+    }
+    expect(await messagesOf(own.read)).toEqual(['good'])
   })
 })
 

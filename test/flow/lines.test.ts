@@ -1,6 +1,6 @@
 // POST /logs: every form it takes, as read back through GET /logs.
 
-import { gzipSync } from 'node:zlib'
+import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { dataOf, getLogs, type LogPage, makeApp, messagesOf, postLogs, request } from './client.ts'
 
@@ -25,6 +25,19 @@ describe('POST /logs', () => {
   takes('ndjson', '{"message":"a"}\n\n{"message":"b"}\r\n', 'application/x-ndjson', ['a', 'b'])
   takes('what curl calls a form', '{"message":"a"}', 'application/x-www-form-urlencoded', ['a'])
   takes('gzip', gzipSync('[{"message":"z"}]'), 'application/json', ['z'], {
+    'content-encoding': 'gzip',
+  })
+
+  const frames = Buffer.concat([
+    zstdCompressSync(Buffer.from('{"message":"a"}\n')),
+    // A skippable frame (RFC 8878 3.1.2): four bytes of no concern.
+    Uint8Array.of(0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4),
+    zstdCompressSync(Buffer.from('{"message":"b"}\n')),
+  ])
+  const zstd = { 'content-encoding': 'zstd' }
+  takes('zstd frame after frame', frames, 'application/x-ndjson', ['a', 'b'], zstd)
+  const members = Buffer.concat([gzipSync('{"message":"a"}\n'), gzipSync('{"message":"b"}\n')])
+  takes('gzip member after member', members, 'application/x-ndjson', ['a', 'b'], {
     'content-encoding': 'gzip',
   })
 
@@ -136,6 +149,21 @@ describe('refusals', () => {
   refuses('a media type we do not know', { type: 'application/xml' }, 415)
   refuses('a coding we do not know', { headers: { 'content-encoding': 'br' } }, 415)
   refuses('a body that is not its coding', { headers: { 'content-encoding': 'gzip' } }, 400)
+  const record = Buffer.from('{"message":"m"}')
+  const garbage = Buffer.from('garbage!')
+  for (const [coding, body] of [
+    ['zstd', zstdCompressSync(record)],
+    ['deflate', deflateSync(record)],
+    ['gzip', gzipSync(record)],
+  ] as const) {
+    const headers = { 'content-encoding': coding }
+    refuses(`${coding} and more`, { body: Buffer.concat([body, garbage]), headers }, 400)
+    refuses(`${coding} cut off`, { body: body.subarray(0, body.length - 5), headers }, 400)
+    refuses(`${coding} of nothing`, { body: new Uint8Array(), headers }, 400)
+  }
+  for (const coding of ['constructor', '__proto__', 'toString']) {
+    refuses(`coding ${coding}`, { headers: { 'content-encoding': coding } }, 415)
+  }
   refuses('brackets without end', { body: '['.repeat(200_000) }, 400)
   refuses('a million values', { body: `[${'{},'.repeat(1_000_001)}{}]` }, 413)
   refuses(

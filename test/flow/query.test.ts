@@ -34,7 +34,13 @@ describe('filters', () => {
       },
       { message: 'reset', level: 'fatal', service: 'web', user_id: 'u1', timestamp: T + 2 },
       { message: '数据库 连接失败', level: 'debug', trace_id: 'a'.repeat(32), timestamp: T + 3 },
-      { message: 'connections', level: 'trace', code: true, timestamp: T + 4 },
+      {
+        message: 'connections',
+        list: [1, { a: null }],
+        level: 'trace',
+        code: true,
+        timestamp: T + 4,
+      },
     ])
     const finds = async (query: string, rows: number[]) => {
       const page = await dataOf<LogPage>(await getLogs(app.read, `order=asc&${query}`))
@@ -53,6 +59,7 @@ describe('filters', () => {
     await finds('attr.code=200', [0, 1])
     await finds('attr.code=true', [4])
     await finds('attr.code=2', [])
+    await finds('attr.list=%5B1,%7B%22a%22:null%7D%5D', [4])
     await finds('q=connection', [0, 1])
     await finds('q=CONNECTION+reset', [0])
     await finds('q=%22reset+by+peer%22', [0])
@@ -203,6 +210,15 @@ describe('refusals', () => {
   refuses('q=...', 400, 'no word')
   refuses('app_id=another', 403, 'opens no other')
   refuses('attr.=x', 400, 'unknown parameter')
+
+  refuses(`q=${'w+'.repeat(65)}w`, 400, 'more than 64 words')
+
+  it('a cursor of another app is refused', async () => {
+    const [mine, theirs] = [await makeApp('cursor-mine'), await makeApp('cursor-theirs')]
+    await postLogs(mine.ingest, [{ message: 'a' }, { message: 'b' }])
+    const { next_cursor } = await dataOf<LogPage>(await getLogs(mine.read, 'limit=1'))
+    expect((await getLogs(theirs.read, `limit=1&cursor=${next_cursor}`)).status).toBe(400)
+  })
 
   it('a cursor under another filter is refused', async () => {
     const app = await makeApp('cursor-filter')

@@ -53,7 +53,7 @@ function passes(condition: Condition, view: RecordView): boolean {
     }
     case 'words': {
       const all = ` ${wordsOf(view.message).join(' ')} `
-      return all.includes(` ${condition.words.join(' ')} `)
+      return condition.phrases.every((words) => all.includes(` ${words.join(' ')} `))
     }
   }
 }
@@ -88,6 +88,7 @@ describe('scan', () => {
 })
 
 function randomPlan(below: (n: number) => number, pick: <T>(values: readonly T[]) => T): Plan {
+  const phrase = () => Array.from({ length: 1 + below(2) }, () => pick(WORDS))
   const conditions: (() => Condition)[] = [
     () => ({ kind: 'level', mask: below(64) }),
     () => ({ kind: 'column', column: 'service', value: pick(['api', 'web', 'none']) }),
@@ -98,7 +99,7 @@ function randomPlan(below: (n: number) => number, pick: <T>(values: readonly T[]
       key: pick(['far', 'near', 'toString']),
       value: pick(['200', 'x']),
     }),
-    () => ({ kind: 'words', words: Array.from({ length: 1 + below(2) }, () => pick(WORDS)) }),
+    () => ({ kind: 'words', phrases: Array.from({ length: 1 + below(2) }, phrase) }),
   ]
   const time = () => ({ ms: 1000 + below(20), ns: below(3) })
   return {

@@ -13,7 +13,7 @@ describe('BatchIds', () => {
   it('knows what was added and nothing else, far past its first size', () => {
     const ids = new BatchIds()
     for (let n = 0; n < 20_000; n += 2) ids.add(idOf(n), 1)
-    for (let n = 0; n < 20_000; n++) expect(ids.has(idOf(n))).toBe(n % 2 === 0)
+    for (let n = 0; n < 20_000; n++) expect(ids.has(idOf(n), 1)).toBe(n % 2 === 0)
   })
 
   it('tells ids apart that share their first word', () => {
@@ -21,21 +21,30 @@ describe('BatchIds', () => {
     const [a, b] = [idOf(1), idOf(1)]
     b[15] = 7
     ids.add(a, 1)
-    expect([ids.has(a), ids.has(b)]).toEqual([true, false])
+    expect([ids.has(a, 1), ids.has(b, 1)]).toEqual([true, false])
   })
 
-  it('knows an id for ten minutes and forgets it after twenty', () => {
-    const ids = new BatchIds()
-    ids.add(idOf(1), 0)
-    ids.add(idOf(2), BATCH_ID_MS)
-    expect(ids.has(idOf(1))).toBe(true)
-    ids.add(idOf(3), 2 * BATCH_ID_MS)
-    expect([ids.has(idOf(1)), ids.has(idOf(2))]).toEqual([false, true])
+  it('knows an id for ten minutes and forgets it soon after, busy or idle', () => {
+    for (const isBusy of [true, false]) {
+      const ids = new BatchIds()
+      const start = 1_720_000_000_000
+      ids.add(idOf(0), start)
+      for (let minute = 1; isBusy && minute <= 10; minute++)
+        ids.add(idOf(minute), start + minute * 60_000)
+      expect(ids.has(idOf(0), start + BATCH_ID_MS - 1)).toBe(true)
+      expect(ids.has(idOf(0), start + BATCH_ID_MS * 1.25)).toBe(false)
+      expect(ids.has(idOf(10), start + BATCH_ID_MS * 1.25)).toBe(isBusy)
+      expect(ids.has(idOf(10), start + BATCH_ID_MS * 100)).toBe(false)
+    }
   })
 
   it('forgets the oldest when there are too many', () => {
-    const ids = new BatchIds(8)
-    for (let n = 0; n < 9; n++) ids.add(idOf(n), 1)
-    expect([ids.has(idOf(0)), ids.has(idOf(8))]).toEqual([false, true])
+    const ids = new BatchIds(10)
+    for (let n = 0; n < 11; n++) ids.add(idOf(n), 1)
+    expect([ids.has(idOf(0), 1), ids.has(idOf(1), 1), ids.has(idOf(10), 1)]).toEqual([
+      false,
+      false,
+      true,
+    ])
   })
 })
