@@ -3,6 +3,10 @@ import { defineConfig } from 'vitest/config'
 
 // Two projects: `node` for the pure folders, in milliseconds; `workerd` for what needs the real
 // runtime, Durable Objects included. Programs of others are test/interop, apart (npm run test:interop).
+
+/** A shared machine may be slow; a test that hangs is still found. */
+const testTimeout = 30_000
+
 export default defineConfig({
   test: {
     projects: [
@@ -11,6 +15,7 @@ export default defineConfig({
           name: 'node',
           include: ['test/{ingest,block,query,fuzz,process}/**/*.test.ts', 'test/*.test.ts'],
           environment: 'node',
+          testTimeout,
         },
       },
       {
@@ -23,6 +28,7 @@ export default defineConfig({
         test: {
           name: 'workerd',
           include: ['test/{shard,tenant,api,flow}/**/*.test.ts'],
+          testTimeout,
         },
       },
     ],
