@@ -38,7 +38,8 @@ const port = readPort(process.env.PORT ?? '8787')
 const adminKey = readAdminKey()
 await assertPortIsFree()
 const server = startServer()
-const url = `http://localhost:${port}`
+const isLocal = ['127.0.0.1', 'localhost', '0.0.0.0', '::', '::1'].includes(host)
+const url = `http://${isLocal ? 'localhost' : host}:${port}`
 await untilHealthy()
 const keys = (await savedKeys()) ?? (await makeKeys())
 process.stdout.write(greeting(keys))

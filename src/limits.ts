@@ -56,6 +56,8 @@ export const SEGMENT_RECORDS_MAX = 8192
 export const SEGMENT_RAW_BYTES_TARGET = 8 * MIB
 /** Bytes of one tenant's shard: the platform's object holds 10 GB, and a full one cannot even compact. */
 export const DATABASE_BYTES_MAX = 9_000_000_000
+/** Unsealed rows of one shard: 33 bytes each in its memory, and every query looks at each. */
+export const WAL_ROWS_MAX = 1_000_000
 /** Appends waiting for their commit in one shard; above, 503: they are held in its 128 MB. */
 export const PENDING_BYTES_MAX = 32 * MIB
 /** How long the appends after a commit gather before the next one. */
@@ -71,8 +73,9 @@ export const BATCH_IDS_MAX = 1_000_000
 
 /** Segments of one append: RPC takes 32 MiB, and base64 of random bytes hardly compresses. */
 export const APPEND_BYTES_MAX = 30 * MIB
-/** Segments in one reply of a shard: RPC takes 32 MiB, and the first page rarely needs more than a few. */
-export const CANDIDATE_BYTES_FIRST = MIB
+/** Segments that all shards reply with at once: the first page rarely needs more than a few rows. */
+export const CANDIDATE_BYTES_FIRST = 4 * MIB
+/** The same for later replies; RPC takes 32 MiB, and the isolate holds them all. */
 export const CANDIDATE_BYTES_MAX = 16 * MIB
 export const QUERY_LIMIT_DEFAULT = 100
 export const QUERY_LIMIT_MAX = 1000

@@ -21,9 +21,9 @@ export function createApp(): Hono<HonoEnv> {
   })
   app.get('/health', (c) => answer(c, ok({ status: 'up', version: packageJson.version })))
   app.use(async (c, next) => {
-    // A deployment whose owner set no secret would otherwise be anyone's. OTLP says so in its own form.
-    if (c.env.ADMIN_KEY?.trim() || c.req.path === OTLP_PATH) return next()
-    return answer(c, NOT_CONFIGURED)
+    // A deployment whose owner set no secret would otherwise be anyone's.
+    if (c.env.ADMIN_KEY?.trim()) return next()
+    return fail(c, NOT_CONFIGURED)
   })
   app.route('/', ingestRoutes)
   app.route('/', queryRoutes)
@@ -43,6 +43,10 @@ export function createApp(): Hono<HonoEnv> {
   })
   return app
 }
+
+/** A failure in the protocol of the door it happened at. */
+const fail = (c: Context<HonoEnv>, failed: ReturnType<typeof err>) =>
+  c.req.path === OTLP_PATH ? otlpFailure(otlpMediaOf(c.req.raw), failed.error) : answer(c, failed)
 
 const NOT_CONFIGURED = err(
   'not_configured',

@@ -84,12 +84,21 @@ interface Ingested {
   rejected: Rejected[]
 }
 
+/** Refused records that an answer lists; of a request that is wrong throughout, more is no help. */
+const REJECTED_SHOWN_MAX = 1000
+
 /** What POST /logs and the RPC door answer: a request of which nothing could be stored is refused. */
 export function linesAnswer({ accepted, rejected }: Ingested): Result<Ingested> {
-  if (accepted > 0 || rejected.length === 0) return ok({ accepted, rejected })
+  const shown = rejected.slice(0, REJECTED_SHOWN_MAX)
+  const answer = {
+    accepted,
+    rejected: shown,
+    ...(shown.length < rejected.length && { rejected_not_shown: rejected.length - shown.length }),
+  }
+  if (accepted > 0 || rejected.length === 0) return ok(answer)
   const { index, field, message } = rejected[0]!
   const more = rejected.length > 1 ? `, and ${rejected.length - 1} more` : ''
-  return err('bad_request', `record ${index}, ${field}: ${message}${more}`, { accepted, rejected })
+  return err('bad_request', `record ${index}, ${field}: ${message}${more}`, answer)
 }
 
 async function ingestAccess(c: Context<HonoEnv>, appId: string | null): Promise<Result<Access>> {

@@ -215,7 +215,7 @@ function textOfPlaces(places: Uint16Array, size: number): string {
     if (width === 2) text[at++] = characterOf(Math.floor(place / DIGITS))
     text[at++] = characterOf(place % DIGITS)
   }
-  return text.latin1Slice()
+  return text.toString('latin1')
 }
 
 function valuesOfPlaces<T>(text: string, dictionary: T[]): T[] {

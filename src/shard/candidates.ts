@@ -3,8 +3,7 @@
 // In the query's order: newest first goes by a row's latest time, oldest first by its earliest, so
 // that a reader who has a full page may stop at the first row that can hold nothing better.
 
-import type { BlockSummary } from '../block/summary.ts'
-import type { WalEntry } from './store.ts'
+import type { WalIndex } from './wal-index.ts'
 
 export interface CandidatesRequest {
   /** Only rows that may hold a time in minMs..maxMs (both included). */
@@ -29,10 +28,15 @@ export interface CandidatePlace {
   seq: number
 }
 
-export interface Candidate extends BlockSummary {
+/** A row to open. */
+export interface ChosenRow {
   seq: number
-  receivedMs: number
-  bytes: number
+  minMs: number
+  maxMs: number
+  records: number
+}
+
+export interface Candidate extends ChosenRow {
   /** Segments back to back (block/segment.ts). */
   segments: Uint8Array
 }
@@ -46,44 +50,96 @@ export interface CandidatesReply {
   next: CandidatePlace | null
 }
 
-/** The wal rows to read for one reply, in order. Pure. */
-export function chooseCandidates(
-  wal: readonly WalEntry[],
-  request: CandidatesRequest,
-  highestSeq: number,
-) {
+/** Rows of one reply: with small rows the bytes alone would allow a hundred thousand. */
+export const CANDIDATES_MAX = 1024
+
+/** The wal rows to read for one reply, in order. Pure, and one pass over the rows without a sort of all. */
+export function chooseCandidates(wal: WalIndex, request: CandidatesRequest, highestSeq: number) {
   const maxSeq = request.maxSeq ?? highestSeq
   const isDesc = request.order === 'desc'
   const skipped = { time: 0, values: 0 }
+  const best = new BestRows(wal, isDesc, request.after)
   let considered = 0
-  const matching: WalEntry[] = []
-  for (const entry of wal) {
-    if (entry.seq > maxSeq) break
-    const { onlySeq } = request
-    if (onlySeq !== null && (onlySeq < entry.seq || onlySeq >= entry.seq + entry.records)) continue
+  const consider = (row: number) => {
+    if (wal.seq[row]! > maxSeq) return
     considered++
-    if (entry.maxMs < request.minMs || entry.minMs > request.maxMs) skipped.time++
-    else if (!entry.levels.some((n, level) => n > 0 && (request.levelMask >> level) & 1))
-      skipped.values++
-    else matching.push(entry)
+    if (wal.maxMs[row]! < request.minMs || wal.minMs[row]! > request.maxMs) skipped.time++
+    else if ((wal.levelMask[row]! & request.levelMask) === 0) skipped.values++
+    else best.offer(row)
   }
-  const placeOf = (entry: WalEntry): CandidatePlace => ({
-    ms: isDesc ? entry.maxMs : entry.minMs,
-    seq: entry.seq,
-  })
-  const compare = (a: CandidatePlace, b: CandidatePlace) =>
-    isDesc ? b.ms - a.ms || b.seq - a.seq : a.ms - b.ms || a.seq - b.seq
-  matching.sort((a, b) => compare(placeOf(a), placeOf(b)))
-  const { after } = request
-  const left = after ? matching.filter((entry) => compare(placeOf(entry), after) > 0) : matching
-  const entries: WalEntry[] = []
+  if (request.onlySeq !== null) {
+    const row = wal.rowOf(request.onlySeq)
+    if (row >= 0) consider(row)
+  } else if (isDesc) {
+    for (let row = wal.length - 1; row >= 0; row--) consider(row)
+  } else {
+    for (let row = 0; row < wal.length; row++) consider(row)
+  }
+  const rows = best.inOrder()
+  const chosen: ChosenRow[] = []
   let bytes = 0
-  for (const entry of left) {
-    if (entries.length > 0 && bytes + entry.bytes > request.bytesMax) break
-    entries.push(entry)
-    bytes += entry.bytes
+  for (const row of rows) {
+    if (chosen.length > 0 && bytes + wal.bytes[row]! > request.bytesMax) break
+    bytes += wal.bytes[row]!
+    chosen.push({
+      seq: wal.seq[row]!,
+      minMs: wal.minMs[row]!,
+      maxMs: wal.maxMs[row]!,
+      records: wal.records[row]!,
+    })
   }
-  const last = entries.at(-1)
-  const next = last && entries.length < left.length ? placeOf(last) : null
-  return { maxSeq, considered, skipped, entries, next }
+  const last = chosen.at(-1)
+  const hasMore = chosen.length < best.offered
+  const next = last && hasMore ? { ms: isDesc ? last.maxMs : last.minMs, seq: last.seq } : null
+  return { maxSeq, considered, skipped, chosen, next }
+}
+
+/**
+ * The first CANDIDATES_MAX rows of those offered, in the query's order. Rows come about in that
+ * order already, so nearly all that do not belong are told by one comparison with the worst kept.
+ */
+class BestRows {
+  /** Rows that were offered and come after `after`. */
+  offered = 0
+  readonly #wal: WalIndex
+  readonly #isDesc: boolean
+  readonly #after: CandidatePlace | null
+  #rows: number[] = []
+  /** The worst row that can still be on the page, once there are enough. */
+  #bound: CandidatePlace | null = null
+
+  constructor(wal: WalIndex, isDesc: boolean, after: CandidatePlace | null) {
+    this.#wal = wal
+    this.#isDesc = isDesc
+    this.#after = after
+  }
+
+  offer(row: number): void {
+    const place = this.#placeOf(row)
+    if (this.#after && this.#compare(place, this.#after) <= 0) return
+    this.offered++
+    if (this.#bound && this.#compare(place, this.#bound) > 0) return
+    this.#rows.push(row)
+    if (this.#rows.length === 2 * CANDIDATES_MAX) this.#cut()
+  }
+
+  inOrder(): number[] {
+    this.#cut()
+    return this.#rows
+  }
+
+  #cut(): void {
+    this.#rows.sort((a, b) => this.#compare(this.#placeOf(a), this.#placeOf(b)))
+    if (this.#rows.length > CANDIDATES_MAX) this.#rows.length = CANDIDATES_MAX
+    if (this.#rows.length === CANDIDATES_MAX) this.#bound = this.#placeOf(this.#rows.at(-1)!)
+  }
+
+  #placeOf(row: number): CandidatePlace {
+    const ms = this.#isDesc ? this.#wal.maxMs[row]! : this.#wal.minMs[row]!
+    return { ms, seq: this.#wal.seq[row]! }
+  }
+
+  #compare(a: CandidatePlace, b: CandidatePlace): number {
+    return this.#isDesc ? b.ms - a.ms || b.seq - a.seq : a.ms - b.ms || a.seq - b.seq
+  }
 }

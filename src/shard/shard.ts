@@ -28,7 +28,7 @@ export interface ShardCaller {
 }
 
 export class LogShard extends DurableObject<Env> {
-  #store: BlockStore
+  #opened: BlockStore | null = null
   readonly #commit: GroupCommit
   readonly #tenantId: string
   /** The registry's live keys of this tenant as last heard; null: ask. */
@@ -41,7 +41,6 @@ export class LogShard extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     this.#tenantId = (ctx.id.name ?? '').split('-')[0]!
-    this.#store = new BlockStore(ctx.storage, Date.now())
     this.#commit = new GroupCommit({
       hasBatch: (id) => this.#store.hasBatch(id, Date.now()),
       write: (group) => this.#store.appendGroup(group, Date.now()),
@@ -57,7 +56,7 @@ export class LogShard extends DurableObject<Env> {
   async append(caller: ShardCaller, append: Append): Promise<Result<Stored>> {
     const refused = await this.#refuse(caller)
     if (refused) return refused
-    if (this.#store.isFull) {
+    if (this.#store.isFull(Date.now())) {
       const details = this.#store.usage
       return err(
         'unavailable',
@@ -80,11 +79,12 @@ export class LogShard extends DurableObject<Env> {
     const refused = await this.#refuse(caller)
     if (refused) return refused
     const bytesMax = Math.min(request.bytesMax, CANDIDATE_BYTES_MAX)
-    const chosen = chooseCandidates(this.#store.wal, { ...request, bytesMax }, this.#store.maxSeq)
+    const store = this.#store
+    const chosen = chooseCandidates(store.wal, { ...request, bytesMax }, store.maxSeq)
     const candidates: Candidate[] = []
-    for (const entry of chosen.entries) {
-      const segments = this.#store.readSegments(entry.seq)
-      if (segments) candidates.push({ ...entry, segments })
+    for (const row of chosen.chosen) {
+      const segments = store.readSegments(row.seq)
+      if (segments) candidates.push({ ...row, segments })
     }
     const { considered, skipped, maxSeq, next } = chosen
     return ok({ maxSeq, considered, skipped, candidates, next })
@@ -125,6 +125,12 @@ export class LogShard extends DurableObject<Env> {
     if (this.#notesTimer !== null) clearTimeout(this.#notesTimer)
     this.#commit.close(err('not_found', 'this app has been deleted'))
     await this.ctx.storage.deleteAll()
+  }
+
+  /** Opened by the first caller who may, so that an object nobody may use makes no tables. */
+  get #store(): BlockStore {
+    this.#opened ??= new BlockStore(this.ctx.storage, Date.now())
+    return this.#opened
   }
 
   /** Why this caller may not, or null. Asks the registry when the key, or the whole copy, is unknown. */

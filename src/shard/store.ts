@@ -8,10 +8,11 @@
 import { packSegments, type Segment } from '../block/segment.ts'
 import type { BlockSummary } from '../block/summary.ts'
 import { mergeSummaries } from '../block/summary.ts'
-import { BATCH_ID_MS, DATABASE_BYTES_MAX, ROW_BYTES_MAX } from '../limits.ts'
+import { BATCH_ID_MS, DATABASE_BYTES_MAX, ROW_BYTES_MAX, WAL_ROWS_MAX } from '../limits.ts'
 import { LEVELS } from '../record.ts'
 import { BATCH_ID_BYTES, BatchIds } from './batch-ids.ts'
 import { migrate } from './schema.ts'
+import { WalIndex } from './wal-index.ts'
 
 /** One request's records, as the Worker hands them to a shard. */
 export interface Append {
@@ -20,13 +21,6 @@ export interface Append {
   batchId: Uint8Array | null
   /** What was cut or refused in the request, counted by name. */
   notes: Record<string, number>
-}
-
-/** What is known of a wal row without opening it. */
-export interface WalEntry extends BlockSummary {
-  seq: number
-  receivedMs: number
-  bytes: number
 }
 
 /** Counts of one UTC day, by the day received. */
@@ -48,11 +42,13 @@ interface Row {
 export class BlockStore {
   readonly #storage: DurableObjectStorage
   readonly #sql: SqlStorage
-  readonly #wal: WalEntry[] = []
+  readonly #wal = new WalIndex()
   readonly #batchIds = new BatchIds()
   readonly #days = new Map<string, DayCounts>()
   #nextSeq = 1
   #rowsWritten = 0
+  #sizeReadMs = 0
+  #databaseBytes = 0
 
   constructor(storage: DurableObjectStorage, nowMs: number) {
     this.#storage = storage
@@ -75,16 +71,14 @@ export class BlockStore {
       'select seq, records, received_ms, min_ms, max_ms, levels, notes, bytes from wal order by seq',
     )
     for (const row of rows) {
-      const entry = {
-        seq: row.seq,
+      const summary = {
         records: row.records,
-        receivedMs: row.received_ms,
         minMs: row.min_ms,
         maxMs: row.max_ms,
         levels: JSON.parse(row.levels) as number[],
-        bytes: row.bytes,
       }
-      this.#remember(entry, row.notes === null ? {} : JSON.parse(row.notes))
+      const notes = row.notes === null ? {} : JSON.parse(row.notes)
+      this.#remember(row.seq, row.bytes, summary, row.received_ms, notes)
     }
     const ids = this.#sql.exec<{ received_ms: number; batch_ids: ArrayBuffer }>(
       'select received_ms, batch_ids from wal where batch_ids is not null and received_ms > ? order by seq',
@@ -108,8 +102,13 @@ export class BlockStore {
     return { rows_written: this.#rowsWritten, database_bytes: this.#sql.databaseSize }
   }
 
-  get isFull(): boolean {
-    return this.#sql.databaseSize >= DATABASE_BYTES_MAX
+  /** Whether the shard has reached a bound; SQLite is asked for its size once a second at most. */
+  isFull(nowMs: number): boolean {
+    if (nowMs - this.#sizeReadMs >= 1000) {
+      this.#sizeReadMs = nowMs
+      this.#databaseBytes = this.#sql.databaseSize
+    }
+    return this.#databaseBytes >= DATABASE_BYTES_MAX || this.#wal.length >= WAL_ROWS_MAX
   }
 
   hasBatch(id: Uint8Array, nowMs: number): boolean {
@@ -125,8 +124,7 @@ export class BlockStore {
     })
     this.#rowsWritten += written
     for (const row of rows) {
-      const { seq, summary, notes, segments } = row
-      this.#remember({ ...summary, seq, receivedMs: nowMs, bytes: segments.length }, notes)
+      this.#remember(row.seq, row.segments.length, row.summary, nowMs, row.notes)
       this.#rememberIds(row.batchIds, nowMs)
     }
   }
@@ -149,12 +147,18 @@ export class BlockStore {
     ).rowsWritten
   }
 
-  #remember(entry: WalEntry, notes: Record<string, number>): void {
-    this.#wal.push(entry)
-    this.#nextSeq = entry.seq + entry.records
-    const day = this.#day(dayOf(entry.receivedMs))
-    day.records += entry.records
-    for (let i = 0; i < LEVELS.length; i++) day.levels[i]! += entry.levels[i]!
+  #remember(
+    seq: number,
+    bytes: number,
+    summary: BlockSummary,
+    receivedMs: number,
+    notes: Record<string, number>,
+  ): void {
+    this.#wal.push(seq, bytes, summary)
+    this.#nextSeq = seq + summary.records
+    const day = this.#day(dayOf(receivedMs))
+    day.records += summary.records
+    for (let i = 0; i < LEVELS.length; i++) day.levels[i]! += summary.levels[i]!
     for (const [name, count] of Object.entries(notes)) add(day.notes, name, count)
   }
 
@@ -173,8 +177,8 @@ export class BlockStore {
     return counts
   }
 
-  /** The wal rows, oldest first. The array is the store's own: read it, and keep nothing. */
-  get wal(): readonly WalEntry[] {
+  /** The wal rows, oldest first. The index is the store's own: read it, and keep nothing. */
+  get wal(): WalIndex {
     return this.#wal
   }
 

@@ -97,11 +97,16 @@ export interface QueryStats {
   ms: number
 }
 
+/** What an answer lacks: a shard that can not be heard, or a stored batch that can not be read. */
+export type PartialReason =
+  | { code: 'shard_unreachable'; shard: number }
+  | { code: 'block_corrupt'; shard: number; block: number }
+
 export interface QueryAnswer {
   logs: RecordView[]
   next_cursor: string | null
   partial: boolean
-  partial_reasons: { code: 'shard_unreachable'; shard: number }[]
+  partial_reasons: PartialReason[]
   stats: QueryStats
 }
 
@@ -131,9 +136,12 @@ export async function queryShards(
   const stats = newStats()
   const page = new Page(plan)
   const silent = new Map<number, Failure>()
+  const corrupt: PartialReason[] = []
   const shards = Array.from({ length: access.tenant.shards }, (_, shard) => shard)
   const replies = await Promise.all(
-    shards.map((shard) => askCandidates(env, access, plan, shard, null, CANDIDATE_BYTES_FIRST)),
+    shards.map((shard) =>
+      askCandidates(env, access, plan, shard, null, shareOf(access, CANDIDATE_BYTES_FIRST)),
+    ),
   )
   const sources: Source[] = []
   for (const [shard, reply] of replies.entries()) {
@@ -149,7 +157,13 @@ export async function queryShards(
   for (let source = takeNext(plan, sources); source; source = takeNext(plan, sources)) {
     const candidate = source.left.shift()!
     if (!page.mayHold(placeMs(plan, candidate))) break
-    await scanCandidate(plan, candidate, source.shard, page, stats, slices)
+    try {
+      await scanCandidate(plan, candidate, source.shard, page, stats, slices)
+    } catch (e) {
+      // Bytes that were stored and can not be read: the answer says so and shows the rest.
+      console.error(`shard ${source.shard} row ${candidate.seq} is corrupt`, e)
+      corrupt.push({ code: 'block_corrupt', shard: source.shard, block: candidate.seq })
+    }
     if (source.left.length === 0 && source.next) {
       const more = await refill(env, access, plan, source, maxSeqs)
       if (more) silent.set(source.shard, more)
@@ -157,7 +171,9 @@ export async function queryShards(
   }
   stats.ms = Date.now() - startedMs
   const last = page.lastBeforeMore()
-  const isPartial = silent.size > 0
+  const reasons: PartialReason[] = [...corrupt]
+  for (const shard of silent.keys()) reasons.push({ code: 'shard_unreachable', shard })
+  const isPartial = reasons.length > 0
   return ok({
     logs: page.records(),
     // A page that lacks a shard is offered again, over the set the others fixed.
@@ -165,7 +181,7 @@ export async function queryShards(
       ? writeCursor(plan, maxSeqs, plan.after)
       : last && writeCursor(plan, maxSeqs, last),
     partial: isPartial,
-    partial_reasons: [...silent.keys()].map((shard) => ({ code: 'shard_unreachable', shard })),
+    partial_reasons: reasons,
     stats,
   })
 }
@@ -293,6 +309,9 @@ function takeNext(plan: Plan, sources: Source[]): Source | null {
   return best
 }
 
+/** One shard's part of the bytes that all shards together may have in a Worker's memory. */
+const shareOf = ({ tenant }: ShardAccess, bytes: number) => Math.floor(bytes / tenant.shards)
+
 function askCandidates(
   env: Env,
   access: ShardAccess,
@@ -325,7 +344,15 @@ async function refill(
   const { shard, next } = source
   const maxSeq = maxSeqs[shard] ?? null
   source.next = null
-  const reply = await askCandidates(env, access, plan, shard, next, CANDIDATE_BYTES_MAX, maxSeq)
+  const reply = await askCandidates(
+    env,
+    access,
+    plan,
+    shard,
+    next,
+    shareOf(access, CANDIDATE_BYTES_MAX),
+    maxSeq,
+  )
   if (!reply.ok) return reply.error
   source.left = reply.data.candidates
   source.next = reply.data.next
@@ -335,6 +362,14 @@ async function refill(
 /** Whether a failure means the shard can not be heard, and not that the caller may not. */
 const isSilence = (failure: Failure) =>
   failure.code === 'unavailable' || failure.code === 'overloaded'
+
+/** What the platform marks the errors of a call to an object with. */
+interface PlatformError {
+  overloaded?: boolean
+  retryable?: boolean
+  durableObjectReset?: boolean
+  remote?: boolean
+}
 
 /**
  * Calls one shard. That it restarts, is overloaded or can not be reached is the platform's everyday:
@@ -354,8 +389,10 @@ async function callShard<T>(
     if (result.error.code === 'not_found') forgetApp(access.tenant.appId)
     return result
   } catch (e) {
-    const failed = e as { overloaded?: boolean; message?: string }
-    if (failed.message?.startsWith('BUG: ')) throw e
+    const failed = e as PlatformError
+    // Thrown by the shard's own code, and not by what happened to it: a bug, and no use to retry.
+    const isOfShard = failed.remote && !failed.retryable && !failed.durableObjectReset
+    if (isOfShard && !failed.overloaded) throw e
     console.error(`shard ${shard} failed`, e)
     if (failed.overloaded) {
       return err('overloaded', 'the shard has too much to do; retry in a second', { shard })

@@ -1,17 +1,20 @@
 import { describe, expect, it } from 'vitest'
-import { type CandidatesRequest, chooseCandidates } from '../../src/shard/candidates.ts'
-import type { WalEntry } from '../../src/shard/store.ts'
+import {
+  CANDIDATES_MAX,
+  type CandidatesRequest,
+  chooseCandidates,
+} from '../../src/shard/candidates.ts'
+import { WalIndex } from '../../src/shard/wal-index.ts'
+import { randomOf } from '../batches.ts'
 
-const entry = (seq: number, minMs: number, maxMs: number, level = 2, bytes = 10): WalEntry => ({
-  seq,
-  records: 5,
-  minMs,
-  maxMs,
-  levels: [0, 0, 0, 0, 0, 0].map((_, i) => (i === level ? 5 : 0)),
-  receivedMs: 0,
-  bytes,
-})
-const wal = [entry(1, 100, 200), entry(6, 50, 300, 4), entry(11, 150, 160)]
+const wal = new WalIndex()
+const add = (seq: number, minMs: number, maxMs: number, level = 2) => {
+  const levels = [0, 0, 0, 0, 0, 0].map((_, i) => (i === level ? 5 : 0))
+  wal.push(seq, 10, { records: 5, minMs, maxMs, levels })
+}
+add(1, 100, 200)
+add(6, 50, 300, 4)
+add(11, 150, 160)
 const request: CandidatesRequest = {
   minMs: 0,
   maxMs: 1e9,
@@ -27,7 +30,7 @@ describe('chooseCandidates', () => {
   const chooses = (name: string, change: Partial<CandidatesRequest>, seqs: number[]) =>
     it(name, () => {
       const chosen = chooseCandidates(wal, { ...request, ...change }, 15)
-      expect(chosen.entries.map(({ seq }) => seq)).toEqual(seqs)
+      expect(chosen.chosen.map(({ seq }) => seq)).toEqual(seqs)
     })
 
   chooses('newest first by the latest time', {}, [6, 1, 11])
@@ -55,4 +58,35 @@ describe('chooseCandidates', () => {
     )
     expect({ considered, skipped }).toEqual({ considered: 3, skipped: { time: 1, values: 1 } })
   })
+
+  for (const order of ['asc', 'desc'] as const) {
+    it(`many replies give every row once, in order: ${order}`, () => {
+      const random = randomOf(order.length)
+      const many = new WalIndex()
+      for (let i = 0; i < 5 * CANDIDATES_MAX; i++) {
+        const minMs = Math.floor(random() * 500)
+        const summary = {
+          records: 2,
+          minMs,
+          maxMs: minMs + Math.floor(random() * 50),
+          levels: [0, 1],
+        }
+        many.push(1 + i * 2, 10, summary)
+      }
+      const seen: { ms: number; seq: number }[] = []
+      let after: CandidatesRequest['after'] = null
+      for (let reply = 0; reply < 100; reply++) {
+        const bytesMax = 10 * (1 + Math.floor(random() * 3000))
+        const { chosen, next } = chooseCandidates(many, { ...request, order, bytesMax, after }, 1e9)
+        for (const { seq, minMs, maxMs } of chosen)
+          seen.push({ seq, ms: order === 'asc' ? minMs : maxMs })
+        after = next
+        if (next === null) break
+      }
+      expect(new Set(seen.map(({ seq }) => seq)).size).toBe(many.length)
+      expect(seen.length).toBe(many.length)
+      const sign = order === 'asc' ? 1 : -1
+      expect(seen).toEqual([...seen].sort((a, b) => (a.ms - b.ms || a.seq - b.seq) * sign))
+    })
+  }
 })

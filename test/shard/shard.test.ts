@@ -62,6 +62,8 @@ describe('LogShard', () => {
 
   it('a write that fails answers 503, stores nothing, and can be repeated', async () => {
     const { stub } = await shardOf('failing')
+    // The first call makes the tables.
+    await recordsOf(stub())
     await runInDurableObject(stub(), async (shard: LogShard, state) => {
       const { sql } = state.storage
       sql.exec("create trigger full before insert on wal begin select raise(abort, 'full'); end")
