@@ -1,9 +1,10 @@
-// The shard itself: what survives an eviction, what a failed write leaves behind.
+// The shard itself: what survives an eviction, what a failed write leaves behind, whom it refuses.
 
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { encodeSegments } from '../../src/block/segment.ts'
+import { DATABASE_BYTES_MAX } from '../../src/limits.ts'
 import type { Result } from '../../src/result.ts'
 import type { CandidatesReply } from '../../src/shard/candidates.ts'
 import type { LogShard } from '../../src/shard/shard.ts'
@@ -34,8 +35,13 @@ function appendOf(messages: string[], id: number | null = null): Append {
 async function shardOf(appId: string) {
   await makeApp(appId)
   const tenant = await env.REGISTRY.getByName('registry').tenantForApp(appId)
-  const name = `${tenant?.tenantId}-0`
-  return { stub: () => env.LOG_SHARD.getByName(name) as DurableObjectStub<LogShard> }
+  if (tenant === null) throw new Error(`no app ${appId}`)
+  const name = `${tenant.tenantId}-0`
+  return {
+    appId,
+    tenant,
+    stub: () => env.LOG_SHARD.getByName(name) as DurableObjectStub<LogShard>,
+  }
 }
 
 async function recordsOf(stub: DurableObjectStub<LogShard>): Promise<[number, number][]> {
@@ -43,6 +49,18 @@ async function recordsOf(stub: DurableObjectStub<LogShard>): Promise<[number, nu
   if (!reply.ok) throw new Error(reply.error.message)
   return reply.data.candidates.map(({ seq, records }) => [seq, records])
 }
+
+async function daysOf(stub: DurableObjectStub<LogShard>) {
+  const reply = await stub.stats(OWNER)
+  if (!reply.ok) throw new Error('the shard refused')
+  return reply.data.days
+}
+
+// A failed commit is logged; here it is meant to fail.
+const logged = vi.spyOn(console, 'error').mockImplementation(() => {})
+afterEach(() => {
+  for (const [text] of logged.mock.calls) expect(text).toBe('commit failed')
+})
 
 describe('LogShard', () => {
   it('an eviction loses no record, no number and no batch id', async () => {
@@ -123,5 +141,214 @@ describe('LogShard', () => {
     const nobody = env.LOG_SHARD.getByName('0123456789abcdef-0') as DurableObjectStub<LogShard>
     const unknown = await nobody.append(OWNER, appendOf(['a']))
     expect(unknown).toMatchObject({ ok: false, error: { code: 'not_found' } })
+  })
+})
+
+describe('an eviction', () => {
+  it('loses no count: days, levels, notes of records and of refused requests', async () => {
+    const { stub } = await shardOf('counted')
+    const notes = { cut_message: 2, refused_record_body: 1 }
+    await stub().append(OWNER, { ...appendOf(['a', 'b'], 1), notes })
+    await stub().note(OWNER, { refused_request_bad_json: 3 })
+    const before = await daysOf(stub())
+    expect(before).toMatchObject([
+      {
+        records: 2,
+        levels: { info: 2, error: 0 },
+        notes: { ...notes, refused_request_bad_json: 3 },
+      },
+    ])
+    await evictDurableObject(stub())
+    expect(await daysOf(stub())).toEqual(before)
+    await stub().note(OWNER, { refused_request_bad_json: 1 })
+    await stub().append(OWNER, { ...appendOf(['c'], 2), notes: { cut_message: 1 } })
+    await daysOf(stub())
+    await evictDurableObject(stub())
+    expect(await daysOf(stub())).toMatchObject([
+      { records: 3, notes: { ...notes, cut_message: 3, refused_request_bad_json: 4 } },
+    ])
+  })
+
+  it('keeps a count on the day it was received', async () => {
+    const { stub } = await shardOf('counted-days')
+    await stub().append(OWNER, appendOf(['a'], 1))
+    await runInDurableObject(stub(), (_shard, { storage }) => {
+      storage.sql.exec('update wal set received_ms = 1720000000000')
+      storage.sql.exec("insert into daily values ('2024-07-04', 'refused_request_bad_json', 5)")
+    })
+    await evictDurableObject(stub())
+    await stub().append(OWNER, appendOf(['b'], 2))
+    expect(await daysOf(stub())).toMatchObject([
+      { day: '2024-07-03', records: 1, notes: {} },
+      { day: '2024-07-04', records: 0, notes: { refused_request_bad_json: 5 } },
+      { day: new Date().toISOString().slice(0, 10), records: 1, notes: {} },
+    ])
+  })
+
+  const remembers = (minutes: number, isDuplicate: boolean) =>
+    it(`${isDuplicate ? 'keeps' : 'drops'} a batch id of ${minutes} minutes ago`, async () => {
+      const { stub } = await shardOf(`aged-${minutes}`)
+      await stub().append(OWNER, appendOf(['a'], 1))
+      await runInDurableObject(stub(), (_shard, { storage }) => {
+        storage.sql.exec('update wal set received_ms = ?', Date.now() - minutes * 60_000)
+      })
+      await evictDurableObject(stub())
+      const again = await stub().append(OWNER, appendOf(['a'], 1))
+      expect(again).toEqual({ ok: true, data: { duplicate: isDuplicate } })
+    })
+
+  remembers(0, true)
+  remembers(9, true)
+  remembers(11, false)
+})
+
+describe('a full shard', () => {
+  it('answers 503 with its size, stores nothing, is still read, and takes records again', async () => {
+    const { stub } = await shardOf('full')
+    await stub().append(OWNER, appendOf(['a'], 1))
+    await runInDurableObject(stub(), async (shard: LogShard, { storage }) => {
+      const size = vi.spyOn(Object.getPrototypeOf(storage.sql), 'databaseSize', 'get')
+      const clock = vi.spyOn(Date, 'now')
+      // The size is asked for once a second at most.
+      const laterWith = (bytes: number) => {
+        size.mockReturnValue(bytes)
+        clock.mockReturnValue(Date.now() + 2000)
+      }
+      laterWith(DATABASE_BYTES_MAX)
+      expect(await shard.append(OWNER, appendOf(['b'], 2))).toMatchObject({
+        ok: false,
+        error: { code: 'unavailable', details: { database_bytes: DATABASE_BYTES_MAX } },
+      })
+      expect(await shard.candidates(OWNER, ALL)).toMatchObject({ data: { maxSeq: 1 } })
+      laterWith(DATABASE_BYTES_MAX - 1)
+      expect(await shard.append(OWNER, appendOf(['b'], 2))).toMatchObject({ ok: true })
+      clock.mockRestore()
+      size.mockRestore()
+    })
+    expect(await recordsOf(stub())).toEqual([
+      [1, 1],
+      [2, 1],
+    ])
+  })
+})
+
+describe('keys', () => {
+  const UNAUTHORIZED = { ok: false, error: { code: 'unauthorized' } }
+
+  it('are refused from the moment they expire', async () => {
+    const { stub, tenant } = await shardOf('expiring')
+    const expiresMs = Date.now() + 60_000
+    const key = { keyId: 'key_a', expiresMs }
+    await stub().configure({ version: 1000, tenant, keys: [key] })
+    const asks = () => stub().candidates({ keyId: 'key_a' }, ALL)
+    expect(await asks()).toMatchObject({ ok: true })
+    const clock = vi.spyOn(Date, 'now')
+    clock.mockReturnValue(expiresMs - 1)
+    expect(await asks()).toMatchObject({ ok: true })
+    clock.mockReturnValue(expiresMs)
+    expect(await asks()).toMatchObject(UNAUTHORIZED)
+    clock.mockRestore()
+  })
+
+  it('are those of the highest version heard, in whatever order they are told', async () => {
+    const { stub, tenant } = await shardOf('versions')
+    const tell = (version: number, ...keyIds: string[]) =>
+      stub().configure({
+        version,
+        tenant,
+        keys: keyIds.map((keyId) => ({ keyId, expiresMs: null })),
+      })
+    const live = async () => {
+      const codes: string[] = []
+      for (const keyId of ['a', 'b', 'c']) {
+        const reply = (await stub().candidates({ keyId }, ALL)) as Result<CandidatesReply>
+        if (reply.ok) codes.push(keyId)
+        else expect(reply.error.code).toBe('unauthorized')
+      }
+      return codes
+    }
+    await tell(1000, 'a', 'b')
+    expect(await live()).toEqual(['a', 'b'])
+    await tell(1002, 'b')
+    expect(await live()).toEqual(['b'])
+    await tell(1001, 'a', 'b', 'c')
+    expect(await live()).toEqual(['b'])
+    await tell(1002, 'c')
+    expect(await live()).toEqual(['b'])
+    await tell(1003, 'c')
+    expect(await live()).toEqual(['c'])
+  })
+
+  it('are asked for again after an eviction, with what was revoked before', async () => {
+    const { stub, appId } = await shardOf('asked-again')
+    const registry = env.REGISTRY.getByName('registry')
+    const keys = (await registry.listKeys({ appId, tenantId: null })) as Result<{ keyId: string }[]>
+    const [gone, live] = keys.ok ? keys.data.map(({ keyId }) => keyId) : []
+    await registry.deleteKey({ appId, tenantId: null }, gone!)
+    await evictDurableObject(stub())
+    expect(await stub().candidates({ keyId: live! }, ALL)).toMatchObject({ ok: true })
+    expect(await stub().candidates({ keyId: gone! }, ALL)).toMatchObject(UNAUTHORIZED)
+  })
+})
+
+describe('destroy', () => {
+  const GONE = { ok: false, error: { code: 'not_found' } }
+  const tablesOf = (stub: DurableObjectStub<LogShard>) =>
+    runInDurableObject(stub, (_shard, { storage }) =>
+      storage.sql
+        .exec("select name from sqlite_master where name not like '\\_%' escape '\\'")
+        .toArray(),
+    )
+
+  it('refuses every later call, though the registry still has the app, and leaves nothing', async () => {
+    const { stub } = await shardOf('destroyed')
+    await stub().append(OWNER, appendOf(['a'], 1))
+    await stub().note(OWNER, { refused_request_bad_json: 1 })
+    expect((await tablesOf(stub())).length).toBeGreaterThan(0)
+    await stub().destroy()
+    expect(await stub().append(OWNER, appendOf(['a'], 1))).toMatchObject(GONE)
+    expect(await stub().append(OWNER, appendOf(['b'], 2))).toMatchObject(GONE)
+    expect(await stub().candidates(OWNER, ALL)).toMatchObject(GONE)
+    expect(await stub().stats(OWNER)).toMatchObject(GONE)
+    await stub().note(OWNER, { refused_request_bad_json: 1 })
+    expect(await tablesOf(stub())).toEqual([])
+    await stub().destroy()
+    expect(await tablesOf(stub())).toEqual([])
+  })
+
+  it('stays refused when keys are told after it', async () => {
+    const { stub, tenant } = await shardOf('destroyed-told')
+    await stub().destroy()
+    await stub().configure({ version: 1000, tenant, keys: [{ keyId: 'a', expiresMs: null }] })
+    expect(await stub().candidates({ keyId: 'a' }, ALL)).toMatchObject(GONE)
+    expect(await stub().candidates(OWNER, ALL)).toMatchObject(GONE)
+  })
+
+  it('answers the appends that wait, and stores none of them', async () => {
+    const { stub } = await shardOf('destroyed-waiting')
+    await stub().candidates(OWNER, ALL)
+    await runInDurableObject(stub(), async (shard: LogShard) => {
+      const appends = [1, 2, 3].map((id) => shard.append(OWNER, appendOf(['a'], id)))
+      // The first is on its way once its caller is known; the others wait for it.
+      await Promise.resolve()
+      await Promise.resolve()
+      await Promise.resolve()
+      const gone = shard.destroy()
+      const [, second, third] = await Promise.all(appends)
+      await gone
+      expect(second).toMatchObject(GONE)
+      expect(third).toMatchObject(GONE)
+    })
+    expect(await tablesOf(stub())).toEqual([])
+  })
+
+  it('of a deleted app leaves an object without tables, also after it is called again', async () => {
+    const { stub, appId } = await shardOf('destroyed-app')
+    await stub().append(OWNER, appendOf(['a'], 1))
+    await env.REGISTRY.getByName('registry').deleteApp({ appId, tenantId: null })
+    await evictDurableObject(stub())
+    expect(await stub().append(OWNER, appendOf(['b'], 2))).toMatchObject(GONE)
+    expect(await stub().candidates(OWNER, ALL)).toMatchObject(GONE)
+    expect(await tablesOf(stub())).toEqual([])
   })
 })
