@@ -198,3 +198,14 @@ function skipGroup(r: Reader, field: number, end: number, depth: number): void {
   }
   throw new BadBytes(`group ${field} not closed at byte ${at}`, at)
 }
+
+/** All the parts, one after the other. */
+export function concatBytes(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}

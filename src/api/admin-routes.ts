@@ -3,6 +3,7 @@
 
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
+import { concatBytes } from '../bytes.ts'
 import { ADMIN_BODY_BYTES_MAX } from '../limits.ts'
 import { err, ok, type Result } from '../result.ts'
 import { askRegistry, forgetApp, forgetKey, makeKey, type RegistrySurface } from '../tenant/keys.ts'
@@ -251,13 +252,7 @@ async function readAtMost(body: ReadableStream | null, max: number): Promise<Uin
     if (length > max) return null
     chunks.push(chunk)
   }
-  const all = new Uint8Array(length)
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
-  }
-  return all
+  return concatBytes(chunks)
 }
 
 const wireApp = (app: App) => ({

@@ -3,6 +3,7 @@
 // neither a lie about a length nor a bomb costs more than the bound.
 
 import { gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib'
+import { concatBytes } from '../bytes.ts'
 import {
   BODY_READ_MS_MAX,
   IN_FLIGHT_BYTES_MAX,
@@ -154,17 +155,7 @@ async function readAll(request: Request, reservation: Reservation): Promise<Resu
   } finally {
     clearTimeout(deadline)
   }
-  return ok(chunks.length === 1 ? chunks[0]! : concat(chunks, length))
-}
-
-function concat(chunks: Uint8Array[], length: number): Uint8Array {
-  const all = new Uint8Array(length)
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
-  }
-  return all
+  return ok(chunks.length === 1 ? chunks[0]! : concatBytes(chunks))
 }
 
 /**
@@ -196,7 +187,7 @@ function inflateBounded(inflate: Inflate, coding: string, sent: Uint8Array): Res
     }
     return notThat(coding, message ?? '')
   }
-  return ok(parts.length === 1 ? parts[0]! : concat(parts, length))
+  return ok(parts.length === 1 ? parts[0]! : concatBytes(parts))
 }
 
 const notThat = (coding: string, why: string) =>

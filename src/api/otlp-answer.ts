@@ -1,6 +1,7 @@
 // What OTLP/HTTP answers with: ExportLogsServiceResponse and google.rpc.Status, each in the encoding
 // of the request (otlp.md H5, H12-H18). Two messages of a few fields, so they are written by hand.
 
+import { concatBytes } from '../bytes.ts'
 import { ERROR_MESSAGE_BYTES_MAX } from '../limits.ts'
 import type { Rejected } from '../record.ts'
 import { type Failure, httpStatus } from '../result.ts'
@@ -40,7 +41,7 @@ export function otlpSuccess(media: OtlpMedia, rejected: Rejected[]): Response {
     const partial = { rejectedLogRecords: String(count), errorMessage: message }
     return respond(200, media, JSON.stringify(count === 0 ? {} : { partialSuccess: partial }))
   }
-  const partial = concat([varintField(1, count), textField(2, message)])
+  const partial = concatBytes([varintField(1, count), textField(2, message)])
   return respond(200, media, count === 0 ? new Uint8Array() : bytesField(1, partial))
 }
 
@@ -63,10 +64,10 @@ export function otlpFailure(media: OtlpMedia, failure: Failure): Response {
     const details = isBadRequest ? { details: [violation] } : {}
     return respond(status, media, JSON.stringify({ code, message, ...details }))
   }
-  const violation = concat([textField(1, field), textField(2, message)])
-  const any = concat([textField(1, BAD_REQUEST), bytesField(2, bytesField(1, violation))])
+  const violation = concatBytes([textField(1, field), textField(2, message)])
+  const any = concatBytes([textField(1, BAD_REQUEST), bytesField(2, bytesField(1, violation))])
   const parts = [varintField(1, code), textField(2, message)]
-  return respond(status, media, concat(isBadRequest ? [...parts, bytesField(3, any)] : parts))
+  return respond(status, media, concatBytes(isBadRequest ? [...parts, bytesField(3, any)] : parts))
 }
 
 function respond(status: number, media: OtlpMedia, body: string | Uint8Array): Response {
@@ -86,24 +87,15 @@ function shorten(text: string): string {
   return `${cut.replace(/�+$/, '')}…`
 }
 
-const varintField = (field: number, value: number) => concat([varint(field << 3), varint(value)])
+const varintField = (field: number, value: number) =>
+  concatBytes([varint(field << 3), varint(value)])
 const textField = (field: number, text: string) => bytesField(field, encoder.encode(text))
 const bytesField = (field: number, bytes: Uint8Array) =>
-  concat([varint((field << 3) | 2), varint(bytes.length), bytes])
+  concatBytes([varint((field << 3) | 2), varint(bytes.length), bytes])
 
 function varint(value: number): Uint8Array {
   const bytes: number[] = []
   let rest = value
   for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128)
   return Uint8Array.from([...bytes, rest])
-}
-
-function concat(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
 }

@@ -186,9 +186,15 @@ function packDictionary<T>(values: T[]): Packed<T> {
   const index = new Map<T, number>()
   const places = new Uint16Array(n)
   const distinctMax = n >> 1
+  let last: T | undefined
+  let at: number | undefined
   for (let row = 0; row < n; row++) {
     const value = values[row]!
-    let at = index.get(value)
+    // Records of one resource stand together, and hashing a text costs more than comparing two.
+    if (value !== last || at === undefined) {
+      at = index.get(value)
+      last = value
+    }
     if (at === undefined) {
       at = index.size
       const isHopeless = row < TRIAL_ROWS && at > TRIAL_DISTINCT_MAX

@@ -8,6 +8,7 @@
 import { packSegments, type Segment } from '../block/segment.ts'
 import type { BlockSummary } from '../block/summary.ts'
 import { mergeSummaries } from '../block/summary.ts'
+import { concatBytes } from '../bytes.ts'
 import { BATCH_ID_MS, DATABASE_BYTES_MAX, ROW_BYTES_MAX, WAL_ROWS_MAX } from '../limits.ts'
 import { LEVELS } from '../record.ts'
 import { BATCH_ID_BYTES, BatchIds } from './batch-ids.ts'
@@ -227,7 +228,7 @@ function rowsOfGroup(group: Append[], firstSeq: number): Row[] {
     if (segments.length === 0) return
     const summary = mergeSummaries(segments.map((segment) => segment.summary))
     const packed = packSegments(segments.map((segment) => segment.bytes))
-    rows.push({ seq, segments: packed, summary, notes, batchIds: concat(ids) })
+    rows.push({ seq, segments: packed, summary, notes, batchIds: concatBytes(ids) })
     seq += summary.records
     segments = []
     ids = []
@@ -246,16 +247,6 @@ function rowsOfGroup(group: Append[], firstSeq: number): Row[] {
   }
   close()
   return rows
-}
-
-function concat(parts: Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
 }
 
 function add(counts: Record<string, number>, name: string, count: number): void {
