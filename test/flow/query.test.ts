@@ -183,6 +183,36 @@ describe('GET /logs/:id', () => {
   })
 })
 
+describe('GET /logs/:id by a key bound to a workspace', () => {
+  it('gives its own records, and is 404 for those of others, of none, and for what is not there', async () => {
+    const app = await makeApp('by-id-bound', { shards: 2 })
+    const bound = await makeKey(app.appId, { role: 'read', workspace_id: 'w1' })
+    const workspaces: Record<string, string | null> = {}
+    for (const [i, workspace_id] of ['w1', 'w2', null, 'w1', 'W1'].entries()) {
+      await postLogs(app.ingest, { message: `m${i}`, ...(workspace_id && { workspace_id }) })
+    }
+    const { logs } = await dataOf<LogPage>(await getLogs(app.read))
+    for (const log of logs) workspaces[log.id] = log.workspace_id as string | null
+    expect(Object.values(workspaces).sort()).toEqual(['W1', 'w1', 'w1', 'w2', null])
+    const get = (id: string, key: string) =>
+      request(`/logs/${id}`, { headers: { 'X-API-Key': key } })
+    for (const log of logs) {
+      expect(await dataOf(await get(log.id, app.read))).toEqual(log)
+      const own = await get(log.id, bound)
+      expect(own.status, `${log.workspace_id}`).toBe(log.workspace_id === 'w1' ? 200 : 404)
+      // Nothing tells a hidden record from one that is not there.
+      if (own.status === 404) {
+        const missing = (await (await get('0-999', bound)).text()).replace('0-999', log.id)
+        expect(await own.text()).toBe(missing)
+      }
+    }
+    expect((await get(logs[0]!.id, app.ingest)).status).toBe(403)
+    expect((await get(logs[0]!.id, 'nobody')).status).toBe(401)
+    const other = await makeApp('by-id-other')
+    expect((await get(logs[0]!.id, other.read)).status).toBe(404)
+  })
+})
+
 describe('refusals', () => {
   const refuses = (query: string, status: number, text: string) =>
     it(`${query}: ${status}`, async () => {
