@@ -1,12 +1,12 @@
-// What is measured, as processes of their own: the product and bench/rows-baseline, each under
-// `wrangler dev` with fresh state. A door is one app of a target, so every scenario starts empty.
+// What is measured: the product and bench/rows-baseline, each in a workerd of its own. A door is one
+// app of a target, so every scenario starts empty.
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { randomBytes } from 'node:crypto'
+import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { clientOf } from '../test/process/client.ts'
-import { startCollector } from '../test/process/collector.ts'
+import { startWorkerd } from './workerd.ts'
 
 const REPOSITORY = resolve(import.meta.dirname, '..')
 const BASELINE = join(import.meta.dirname, 'rows-baseline')
@@ -26,20 +26,23 @@ export interface Door {
 export interface Target {
   name: 'product' | 'baseline'
   openDoor(app: string): Promise<Door>
-  /** Of all its workerd processes since they started; NaN where there is no /proc. */
+  /** Of its workerd since that started; NaN where there is no /proc. */
   cpuSeconds(): number
+  /** The newest of what it printed. */
+  output(): string
   stop(): Promise<void>
 }
 
 export async function startProduct(): Promise<Target> {
-  const { server, cpuSeconds, stop } = await startMeasured(REPOSITORY)
-  const client = clientOf(server.url, server.adminKey)
+  const adminKey = `admin-${randomBytes(16).toString('hex')}`
+  const { url, cpuSeconds, output, stop } = await startWorkerd(REPOSITORY, adminKey)
+  const client = clientOf(url, adminKey)
   return {
     name: 'product',
     async openDoor(app) {
       const { ingestKey } = await client.makeApp(app)
       return {
-        url: new URL('/v1/logs', server.url),
+        url: new URL('/v1/logs', url),
         headers: { authorization: `Bearer ${ingestKey}` },
         async storage() {
           const stats = await client.admin<{
@@ -50,26 +53,28 @@ export async function startProduct(): Promise<Target> {
       }
     },
     cpuSeconds,
+    output,
     stop,
   }
 }
 
 export async function startBaseline(): Promise<Target> {
   makeOtlpReader()
-  const { server, cpuSeconds, stop } = await startMeasured(BASELINE)
+  const { url, cpuSeconds, output, stop } = await startWorkerd(BASELINE)
   return {
     name: 'baseline',
     async openDoor(app) {
       return {
-        url: new URL(`/v1/logs?app=${app}`, server.url),
+        url: new URL(`/v1/logs?app=${app}`, url),
         headers: {},
         async storage() {
-          const answer = await fetch(`${server.url}/stats?app=${app}`)
+          const answer = await fetch(`${url}/stats?app=${app}`)
           return storageOf((await answer.json()) as Parameters<typeof storageOf>[0])
         },
       }
     },
     cpuSeconds,
+    output,
     stop,
   }
 }
@@ -92,69 +97,4 @@ function makeOtlpReader() {
     ...['--no-create', '--no-encode', '--no-verify', '--no-convert', '-p', proto],
     ...['-o', join(BASELINE, 'otlp.js'), join(proto, service)],
   ])
-}
-
-/** Starts the Worker of `folder` as it is at this moment. */
-async function startMeasured(folder: string) {
-  const bundle = bundleOf(folder)
-  const others = new Set(childrenOf(process.pid))
-  // The bundle, not the sources: `wrangler dev` would start again whenever one of those is saved.
-  const config = join(folder, 'wrangler.jsonc')
-  const args = [join(bundle, 'worker.js'), '--no-bundle', '--config', config]
-  const server = await startCollector({ cwd: folder, args })
-  const own = childrenOf(process.pid).filter((pid) => !others.has(pid))
-  return {
-    server,
-    cpuSeconds() {
-      const workerds = own
-        .flatMap(descendantsOf)
-        .map(statOf)
-        .filter((stat) => stat?.name === 'workerd')
-      if (workerds.length === 0) return Number.NaN
-      return workerds.reduce((sum, stat) => sum + stat!.cpuTicks, 0) / TICKS_PER_SECOND
-    },
-    async stop() {
-      await server.stop()
-      rmSync(bundle, { recursive: true, force: true })
-    },
-  }
-}
-
-/** A temporary folder with the Worker of `folder` as the one module worker.js. */
-function bundleOf(folder: string): string {
-  const out = mkdtempSync(join(tmpdir(), 'worker-logs-bench-'))
-  const wrangler = join(REPOSITORY, 'node_modules/wrangler/bin/wrangler.js')
-  execFileSync(process.execPath, [wrangler, 'deploy', '--dry-run', '--env=', '--outdir', out], {
-    cwd: folder,
-    env: { ...process.env, WRANGLER_SEND_METRICS: 'false' },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  return out
-}
-
-/** USER_HZ, which is 100 on every Linux that Node runs on. */
-const TICKS_PER_SECOND = 100
-
-const childrenOf = (parent: number): number[] =>
-  pids().filter((pid) => statOf(pid)?.parent === parent)
-const descendantsOf = (pid: number): number[] => [pid, ...childrenOf(pid).flatMap(descendantsOf)]
-
-const pids = (): number[] =>
-  existsSync('/proc/self/stat') ? readdirSync('/proc').map(Number).filter(Boolean) : []
-
-/** Undefined when the process has ended. */
-function statOf(pid: number): { name: string; parent: number; cpuTicks: number } | undefined {
-  try {
-    // "pid (name) state ppid ...", utime and stime are the 14th and 15th; a name may hold spaces.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const rest = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return {
-      name: stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')),
-      parent: Number(rest[1]),
-      cpuTicks: Number(rest[11]) + Number(rest[12]),
-    }
-  } catch (e) {
-    if (['ENOENT', 'ESRCH'].includes((e as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw e
-  }
 }
