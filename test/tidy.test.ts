@@ -2,7 +2,8 @@
 // are, how long a function may grow, what we depend on. A rule nobody checks is a wish.
 
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
@@ -20,6 +21,9 @@ const MAY_IMPORT: Record<string, string[]> = {
   tenant: [...NOUNS, 'block', 'query', 'env', 'type:shard'],
   api: [...NOUNS, 'ingest', 'query', 'tenant', 'env', 'type:shard'],
 }
+
+/** The files of src/ itself: the nouns, and what ties all together. */
+const ROOT_FILES = [...NOUNS, 'env', 'worker']
 
 const MAY_IMPORT_WORKERS = [
   'worker.ts',
@@ -72,6 +76,10 @@ function sourcesOf(folder: string): Source[] {
 const sources = sourcesOf('src')
 
 describe('layout', () => {
+  it('every file is in a folder whose imports are ruled, or is one of the few above them', () => {
+    expect(sources.flatMap(misplaced)).toEqual([])
+  })
+
   it('every import is one the folder may make', () => {
     expect(sources.flatMap(badImports)).toEqual([])
   })
@@ -85,7 +93,7 @@ describe('layout', () => {
   })
 
   it('cloudflare:workers is imported where the platform needs it, and nowhere else', () => {
-    const users = sources.filter(({ text }) => text.includes("'cloudflare:workers'"))
+    const users = sources.filter(({ text }) => /['"`]cloudflare:workers/.test(text))
     expect(
       users.map(({ name }) => name).filter((name) => !MAY_IMPORT_WORKERS.includes(name)),
     ).toEqual([])
@@ -133,12 +141,17 @@ describe('form', () => {
 describe('dependencies', () => {
   const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   const lock = readFileSync(join(ROOT, 'package-lock.json'), 'utf8')
+  const { packages } = JSON.parse(lock) as { packages: LockedPackages }
 
   it('are those we decided on, at exact versions', () => {
     expect(Object.keys(manifest.dependencies).sort()).toEqual(RUNTIME_DEPENDENCIES)
     expect(Object.keys(manifest.devDependencies).sort()).toEqual(DEVELOPMENT_DEPENDENCIES)
     const versions = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })
     expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(String(version)))).toEqual([])
+  })
+
+  it('are all in the lock file, those of other platforms too: else npm ci breaks there', () => {
+    expect(missingFrom(packages)).toEqual([])
   })
 
   it('name no registry, and a runtime for all five platforms', () => {
@@ -148,29 +161,180 @@ describe('dependencies', () => {
 })
 
 describe('git', () => {
+  const files = trackedFiles()
+
   it('tracks no local state and no secret', () => {
-    let files: string[]
-    try {
-      files = execFileSync('git', ['ls-files'], { cwd: ROOT, encoding: 'utf8' }).split('\n')
-    } catch {
-      // A copy without its history has nothing to track.
-      return
-    }
     const local = /(?:^|\/)(?:\.wrangler\/|\.dev\.vars$|node_modules\/|dist\/)/
     expect(files.filter((name) => local.test(name))).toEqual([])
   })
+
+  it('no source, document or setting names a place on a machine', () => {
+    const own = files.filter((name) => !name.startsWith('test/fixtures/'))
+    const found = own.flatMap((name) => {
+      const text = existsSync(join(ROOT, name)) ? readFileSync(join(ROOT, name), 'utf8') : ''
+      return text.includes('\0') ? [] : machinePaths(text).map((path) => `${name}: ${path}`)
+    })
+    expect(found).toEqual([])
+  })
 })
 
+describe('these rules', () => {
+  const body = (lines: number) => Array.from({ length: lines - 2 }, () => '    step()')
+  const catches = (name: string, open: string[], close: string) =>
+    it(`see a long function: ${name}`, () => {
+      const indent = /^\s*/.exec(open[0]!)![0]
+      const ofLength = (lines: number) => {
+        const all = [...open, ...body(lines - open.length + 1), `${indent}${close}`]
+        return longFunctions({ name: 'x.ts', text: all.join('\n'), lines: all })
+      }
+      expect(ofLength(FUNCTION_LINES_MAX)).toEqual([])
+      expect(ofLength(FUNCTION_LINES_MAX + 1)).toEqual([`x.ts:1: ${FUNCTION_LINES_MAX + 1} lines`])
+    })
+  const imports = (name: string, text: string, bad: string[]) =>
+    it(`see an import: ${name}`, () => {
+      const source = { name: 'ingest/x.ts', text, lines: text.split('\n') }
+      expect(badImports(source)).toEqual(bad.map((what) => `ingest/x.ts imports ${what}`))
+    })
+
+  catches('in one line', ['export async function f(a: A): B {'], '}')
+  catches('parameters by line', ['async function f(', '  a: A,', '): B {'], '}')
+  catches('a type by line', ['function f(', '  a: A,', '): Promise<', '  B', '> {'], '}')
+  catches('a method', ['  override async alarm(): Promise<void> {'], '}')
+  catches('a private method by line', ['  async #f(', '    a: A,', '  ): B {'], '}')
+  catches('a generic method', ['  static f<A>(a: A): B {'], '}')
+  catches('a getter', ['  get #store(): Store {'], '}')
+  catches('an arrow', ['const f = async (a: A): B => {'], '}')
+  catches('an arrow by line', ['export const f = (', '  a: A,', '): B => {'], '}')
+  catches('a member', ['  fetch: async (request) => {'], '},')
+  catches('a route', ["routes.on('POST', ['/a'], async (c) => {"], '})')
+  catches('a route by line', ['routes.get(', "  '/a',", ') => {'], '})')
+
+  imports('of a noun', "import { ok } from '../result.ts'", [])
+  imports('of its own folder', "import { f } from './map.ts'", [])
+  imports('of a package', "import { z } from 'zod'", [])
+  imports('of another folder', "import { f } from '../shard/a.ts'", ['shard/a.ts'])
+  imports('by line', "import {\n  f,\n} from '../shard/a.ts'", ['shard/a.ts'])
+  imports('of types', "import type { A } from '../shard/a.ts'", ['shard/a.ts'])
+  imports('passed on', "export * from '../shard/a.ts'", ['shard/a.ts'])
+  imports('for its effect', "import '../shard/a.ts'", ['shard/a.ts'])
+  imports('in other quotes', 'import { f } from "../shard/a.ts"', ['shard/a.ts'])
+  imports('dynamic', "  const a = await import('../shard/a.ts')", ['shard/a.ts'])
+  imports('dynamic, by line', "await import(\n  '../shard/a.ts',\n)", ['shard/a.ts'])
+  imports('required', "const a = require('../shard/a.ts')", ['shard/a.ts'])
+  imports('computed', 'await import(name)', ['a computed name'])
+  imports('of what is outside', "import { f } from '../../test/a.ts'", ['../test/a.ts'])
+
+  const isMisplaced = (name: string, is: boolean) =>
+    it(`${is ? 'refuse' : 'take'} src/${name}`, () =>
+      expect(misplaced({ name, text: '', lines: [] })).toEqual(is ? [name] : []))
+  isMisplaced('ingest/a.ts', false)
+  isMisplaced('worker.ts', false)
+  isMisplaced('helpers/a.ts', true)
+  isMisplaced('block/deep/a.ts', true)
+  isMisplaced('extra.ts', true)
+
+  it('see what a lock file lacks', () => {
+    const locked: LockedPackages = {
+      '': { dependencies: { a: '1' } },
+      'node_modules/a': { version: '1', optionalDependencies: { b: '1', c: '1', d: '1' } },
+      'node_modules/a/node_modules/b': { version: '1', optionalDependencies: { c: '1' } },
+      'node_modules/c': { version: '1' },
+      'node_modules/c/node_modules/d': { version: '1' },
+    }
+    expect(missingFrom(locked)).toEqual(['node_modules/a lacks d'])
+    expect(missingFrom({ '': { optionalDependencies: { a: '1' } } })).toEqual([
+      'package.json lacks a',
+    ])
+  })
+
+  const names = (name: string, parts: string[], is: boolean) =>
+    it(`${is ? 'see' : 'pass'} a place: ${name}`, () =>
+      expect(machinePaths(`cd ${parts.join('/')}`).length).toBe(is ? 1 : 0))
+  names('of a person', ['', 'home', 'me', 'logs'], true)
+  names('of a person on a Mac', ['', 'Users', 'me'], true)
+  names(
+    'for a while',
+    ['"', 'tmp', 'x"'].map((part) => part.replace('"', '')),
+    true,
+  )
+  names('of a file', ['file:', '', '', 'home', 'me'], true)
+  names('of this checkout', [ROOT, 'src'], true)
+  names('in the repository', ['src', 'home', 'me'], false)
+  names('in a URL', ['https:', '', 'example.com', 'home', 'me'], false)
+  names('a program everyone has', ['#!', 'usr', 'bin', 'env'], false)
+})
+
+/** In the working tree; none in a copy without its history. */
+function trackedFiles(): string[] {
+  try {
+    const files = execFileSync('git', ['ls-files', '-z'], { cwd: ROOT, encoding: 'utf8' })
+    return files.split('\0').filter((name) => name !== '')
+  } catch {
+    // No git, or none here: there is nothing to track.
+    return []
+  }
+}
+
+/** Absolute paths of somebody's machine in a text. */
+function machinePaths(text: string): string[] {
+  const places =
+    /(?:(?<![\w.:/~}-])|(?<=\bfile:\/\/))\/(?:home|root|Users|work|tmp|mnt|private|builds)\/[\w.-]+/g
+  const windows = /\b[A-Z]:\\{1,2}(?:Users|Windows|Temp)\b/g
+  const found: string[] = [...(text.match(places) ?? []), ...(text.match(windows) ?? [])]
+  const here = [ROOT, homedir()].filter((path) => path.length > 1 && text.includes(`${path}/`))
+  return found.length > 0 ? found : here
+}
+
+interface LockedPackage {
+  version?: string
+  dependencies?: Record<string, string>
+  optionalDependencies?: Record<string, string>
+}
+type LockedPackages = Record<string, LockedPackage>
+
+/** Packages that another needs, or may need on some platform, and that no folder above it holds. */
+function missingFrom(packages: LockedPackages): string[] {
+  return Object.entries(packages).flatMap(([place, { dependencies, optionalDependencies }]) =>
+    Object.keys({ ...dependencies, ...optionalDependencies })
+      .filter((name) => !foldersAbove(place).some((folder) => `${folder}${name}` in packages))
+      .map((name) => `${place || 'package.json'} lacks ${name}`),
+  )
+}
+
+/** Where a package looks for others: `node_modules/a/node_modules/`, `node_modules/`. */
+function foldersAbove(place: string): string[] {
+  const parts = place === '' ? [] : place.split(/\/?node_modules\//).slice(1)
+  return Array.from({ length: parts.length + 1 }, (_, up) =>
+    [...parts.slice(0, parts.length - up), ''].map((part) => `node_modules/${part}`).join('/'),
+  )
+}
+
+function misplaced({ name }: Source): string[] {
+  const [folder = '', ...rest] = name.split('/')
+  const isRuled =
+    rest.length === 0
+      ? ROOT_FILES.includes(folder.replace(/\.ts$/, ''))
+      : rest.length === 1 && Object.hasOwn(MAY_IMPORT, folder)
+  return isRuled ? [] : [name]
+}
+
+/** The files an import names, in any form: a computed name is one that no rule can see. */
 function importsOf({ name, text }: Source) {
-  const form = /^(?:import|export)\s+(type\s)?[^'"]*?from\s+'(\.[^']+)'/gm
-  return [...text.matchAll(form)].map(([, type, path]) => ({
-    from: name,
-    isType: type !== undefined,
-    target: relative(join(ROOT, 'src'), resolve(ROOT, 'src', dirname(name), path!)).replaceAll(
-      '\\',
-      '/',
-    ),
-  }))
+  const from = /^[ \t]*(?:import|export)\s+(type\s)?[^'"`;]*?from\s+['"`](\.[^'"`]+)['"`]/gm
+  const effect = /^[ \t]*import\s+()['"`](\.[^'"`]+)['"`]/gm
+  const call = /\b(?:import|require)\s*\(()\s*['"`](\.[^'"`]+)['"`]/g
+  const computed = /\b(?:(?:import|require)\s*\(\s*[^\s'"`]|createRequire\b)/.test(text)
+  const found = [from, effect, call].flatMap((form) =>
+    [...text.matchAll(form)].map(([, type, path]) => ({
+      from: name,
+      isType: Boolean(type),
+      target: relative(join(ROOT, 'src'), resolve(ROOT, 'src', dirname(name), path!)).replaceAll(
+        '\\',
+        '/',
+      ),
+    })),
+  )
+  return computed ? [...found, { from: name, isType: false, target: 'a computed name' }] : found
 }
 
 function badImports(source: Source): string[] {
@@ -187,15 +351,29 @@ function badImports(source: Source): string[] {
     .map(({ from, target }) => `${from} imports ${target}`)
 }
 
-/** Reads the form the formatter gives: a body ends at the first line that is its opening's indent and `}`. */
+const MODIFIERS = '(?:(?:export|default|async|static|private|protected|override|get|set) )*'
+const FUNCTION = new RegExp(
+  `^\\s*${MODIFIERS}(?:function\\b|[\\w#$]+(?:<.*>)?\\(|\\w+\\.(?:get|post|put|patch|delete|all|on|use)\\()`,
+)
+const CONTROL = /^\s*(?:if|for|while|switch|catch|else|return)\b/
+
+/**
+ * Reads the form the formatter gives: a signature over several lines ends at its opening's indent
+ * with `)` or `>`, a body at the first line that is its opening's indent and `}`.
+ */
 function longFunctions({ name, lines }: Source): string[] {
-  const start =
-    /^(\s*)(?:export |default |async |static |private )*(?:function\b.*|(?:const \w+ = .*=>)|(?:[\w#]+\(.*\).*)|\w+\.(?:get|post|put|patch|delete|all|on|use)\(.*)\{$/
   return lines.flatMap((line, i) => {
-    const match = start.exec(line)
-    if (!match || /^\s*(?:if|for|while|switch|catch|else|return)\b/.test(line)) return []
-    const end = lines.findIndex((other, j) => j > i && other.startsWith(`${match[1]}}`))
-    const length = end - i + 1
-    return length > FUNCTION_LINES_MAX ? [`${name}:${i + 1}: ${length} lines`] : []
+    if (!line.endsWith('{')) return []
+    const indent = /^\s*/.exec(line)![0]
+    const isOpening = (other: string) =>
+      other.startsWith(indent) && /[^\s)>]/.test(other[indent.length] ?? ' ')
+    let start = i
+    while (start > 0 && !isOpening(lines[start]!)) start--
+    const head = lines[start]!
+    const isFunction = line.endsWith('=> {') || (FUNCTION.test(head) && !CONTROL.test(head))
+    if (!isFunction) return []
+    const end = lines.findIndex((other, j) => j > i && other.startsWith(`${indent}}`))
+    const length = end - start + 1
+    return length > FUNCTION_LINES_MAX ? [`${name}:${start + 1}: ${length} lines`] : []
   })
 }
