@@ -11,11 +11,14 @@ export interface Time {
 
 /** 9999-12-31T23:59:59.999Z, where ISO 8601 with four digits of year ends. */
 const MS_MAX = 253_402_300_799_999
-/** The unit of a number is known by its size: below each bound, so many more digits make ns. */
+/**
+ * The unit of a number is known by its size: with so many digits before the point, so many more make
+ * ns. Counted as text, because a double rounds 99999999999999999 up to the next unit.
+ */
 const UNITS = [
-  { below: 1e11, digits: 9 },
-  { below: 1e14, digits: 6 },
-  { below: 1e17, digits: 3 },
+  { digits: 11, more: 9 },
+  { digits: 14, more: 6 },
+  { digits: 17, more: 3 },
 ] as const
 const RELATIVE_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const
 
@@ -59,9 +62,9 @@ function wrong(text: string, why: string): Result<never> {
 }
 
 function numericTime(text: string, whole: string, fraction: string): Result<Time> {
-  const size = Number(whole)
-  const digits = UNITS.find(({ below }) => size < below)?.digits ?? 0
-  const ns = whole + fraction.slice(0, digits).padEnd(digits, '0')
+  const size = whole.replace(/^0+/, '').length
+  const more = UNITS.find(({ digits }) => size <= digits)?.more ?? 0
+  const ns = whole + fraction.slice(0, more).padEnd(more, '0')
   const ms = Number(ns.slice(0, -6))
   if (ms > MS_MAX) return wrong(text, 'is after the year 9999')
   return ok({ ms, ns: Number(ns.slice(-6)) })
