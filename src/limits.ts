@@ -10,6 +10,8 @@ const MIB = 1024 * KIB
 export const REQUEST_BYTES_MAX = 20 * MIB
 /** Records of one request: above, the answer takes too long to be worth waiting for. */
 export const REQUEST_RECORDS_MAX = 100_000
+/** Memory of one request's records, about: escapes and short attributes take several times their bytes. */
+export const REQUEST_KEPT_BYTES_MAX = 64 * MIB
 /** JSON values of one body: 20 MB of `{}` would parse to 461 MB of heap. */
 export const JSON_VALUES_MAX = 1_000_000
 /** JSON brackets open at once: every later walk may recurse this deep, and no deeper. */

@@ -7,7 +7,7 @@ import {
   ATTRIBUTES_MAX,
   RESOURCE_BYTES_MAX,
 } from '../limits.ts'
-import { bytesOver, cutText, utf8Bytes } from './cut.ts'
+import { bytesOver, cutKey, cutText, utf8Bytes } from './cut.ts'
 import { cutValue, jsonOf, objectText, type Value, valueBytes } from './value.ts'
 
 export class Context {
@@ -18,18 +18,30 @@ export class Context {
   isCut = false
   /** UTF-8 bytes of all its attributes as sent. */
   sentBytes = 0
+  droppedAttributes = 0
+  schemaUrl = ''
+  /** The same of a scope. */
+  name = ''
+  version = ''
   readonly #attributes = new Map<string, string>()
   #bytes = 0
 
   /** Adds an attribute; of two with one name the last stays. The value may be cut in place. */
   add(sentName: string, value: Value): void {
     const keyOver = bytesOver(sentName, ATTRIBUTE_KEY_BYTES_MAX)
-    const name = keyOver > 0 ? cutText(sentName, ATTRIBUTE_KEY_BYTES_MAX) : sentName
+    const name = keyOver > 0 ? cutKey(sentName) : sentName
     this.sentBytes += (keyOver > 0 ? keyOver : utf8Bytes(name)) + valueBytes(value)
+    // Of what finds no room, no text is made: there may be ten million of them.
+    const isFull =
+      this.#attributes.size >= ATTRIBUTES_MAX || this.#bytes + name.length + 4 >= RESOURCE_BYTES_MAX
+    if (isFull) {
+      this.isCut = true
+      return
+    }
     if (cutValue(value) > 0 || keyOver > 0) this.isCut = true
     const text = jsonOf(value)
     const bytes = name.length + utf8Bytes(text) + 4
-    if (this.#attributes.size >= ATTRIBUTES_MAX || this.#bytes + bytes > RESOURCE_BYTES_MAX) {
+    if (this.#bytes + bytes > RESOURCE_BYTES_MAX) {
       this.isCut = true
       return
     }
@@ -37,15 +49,28 @@ export class Context {
     this.#attributes.set(name, text)
   }
 
-  /** To be called when all attributes are in. The same for a scope below. */
-  endResource(droppedAttributes: number, schemaUrl: string): void {
+  /** Whether it is as made, and can serve the next resource. */
+  get isEmpty(): boolean {
+    return (
+      this.sentBytes === 0 &&
+      this.#attributes.size === 0 &&
+      this.text === '{}' &&
+      this.otel === '' &&
+      !this.isCut
+    )
+  }
+
+  /** To be called once, when everything is in and a record needs it. The same for a scope below. */
+  endResource(): void {
+    const { droppedAttributes, schemaUrl } = this
     this.text = objectText(this.#attributes)
     this.otel =
       (droppedAttributes > 0 ? `"resource_dropped_attributes_count":${droppedAttributes},` : '') +
       (schemaUrl === '' ? '' : `"resource_schema_url":${this.#json(schemaUrl)},`)
   }
 
-  endScope(name: string, version: string, droppedAttributes: number, schemaUrl: string): void {
+  endScope(): void {
+    const { name, version, droppedAttributes, schemaUrl } = this
     const attributes = objectText(this.#attributes)
     const url = schemaUrl === '' ? '' : this.#json(schemaUrl)
     const members = [

@@ -1,10 +1,16 @@
 // Cutting what is over a bound. Bounds are in UTF-8 bytes and strings are UTF-16, so a text is
 // measured only when three bytes a unit could put it over; a cut never splits a character.
 
+import { Buffer } from 'node:buffer'
+import { ATTRIBUTE_KEY_BYTES_MAX } from '../limits.ts'
+
+const LONG_UNITS = 1024
 const ENCODER = new TextEncoder()
 
 /** The UTF-8 size of a text. */
 export function utf8Bytes(text: string): number {
+  // The runtime counts a long one several times as fast; a short one is not worth the call.
+  if (text.length > LONG_UNITS) return Buffer.byteLength(text)
   let bytes = text.length
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i)
@@ -28,6 +34,17 @@ export function cutText(text: string, max: number): string {
   const start = text.length > max ? text.slice(0, max) : text
   const { read } = ENCODER.encodeInto(start, new Uint8Array(max))
   return text.slice(0, read)
+}
+
+/**
+ * A key that is over its bound, as it is kept: its start and a hash of the whole, so that two that
+ * differ only behind the bound stay two, and one has the same name in every record.
+ */
+export function cutKey(name: string): string {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193)
+  const suffix = `~${(hash >>> 0).toString(16).padStart(8, '0')}`
+  return cutText(name, ATTRIBUTE_KEY_BYTES_MAX - suffix.length) + suffix
 }
 
 /** The JSON text with every array or map that lies more than `max` deep replaced by null. */

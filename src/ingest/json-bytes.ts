@@ -19,7 +19,6 @@ export interface JsonBytes {
   total: number
 }
 
-const HEX = '0123456789abcdef'
 /** The short escapes of JSON.stringify, by byte. */
 const SHORT_ESCAPES: Record<number, string> = {
   8: '\\b',
@@ -30,6 +29,13 @@ const SHORT_ESCAPES: Record<number, string> = {
   34: '\\"',
   92: '\\\\',
 }
+/** What stands for each byte in a JSON string; undefined for itself. */
+const ESCAPES: (string | undefined)[] = Array.from({ length: 32 }, (_, byte) => {
+  return SHORT_ESCAPES[byte] ?? `\\u${byte.toString(16).padStart(4, '0')}`
+})
+ESCAPES[34] = SHORT_ESCAPES[34]
+ESCAPES[92] = SHORT_ESCAPES[92]
+
 const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true, fatal: false })
 
 export const newJsonBytes = (): JsonBytes => ({
@@ -65,7 +71,7 @@ export function writeString(out: JsonBytes, source: Uint8Array, start: number, e
   let i = start
   while (i < end && out.length < KEPT_BYTES_MAX) {
     const byte = source[i++]!
-    if (byte < 32 || byte === 34 || byte === 92) writeEscape(out, byte)
+    if (byte < 32 || byte === 34 || byte === 92) writeAscii(out, ESCAPES[byte]!)
     else {
       if (out.length === out.bytes.length) grow(out, end - i)
       out.bytes[out.length++] = byte
@@ -78,11 +84,7 @@ export function writeString(out: JsonBytes, source: Uint8Array, start: number, e
 
 function escapedBytes(byte: number): number {
   if (byte >= 32 && byte !== 34 && byte !== 92) return 1
-  return SHORT_ESCAPES[byte]?.length ?? 6
-}
-
-function writeEscape(out: JsonBytes, byte: number): void {
-  writeAscii(out, SHORT_ESCAPES[byte] ?? `\\u00${HEX[byte >> 4]}${HEX[byte & 15]}`)
+  return ESCAPES[byte]!.length
 }
 
 /** The text written so far; what is no UTF-8 becomes U+FFFD. */

@@ -3,7 +3,7 @@
 
 import { ATTRIBUTE_KEY_BYTES_MAX } from '../limits.ts'
 import type { AttributeColumn, AttributeType } from '../record.ts'
-import { bytesOver, cutText } from './cut.ts'
+import { bytesOver, cutKey } from './cut.ts'
 import { NO_RANK, RECORD_PLACES } from './precedence.ts'
 
 /** Where the values of an attribute go. */
@@ -34,7 +34,7 @@ export class Keys {
     if (known !== undefined) return known
     const cutBytes = bytesOver(sentName, ATTRIBUTE_KEY_BYTES_MAX)
     // The long name itself is not remembered: a thousand of them are megabytes.
-    if (cutBytes > 0) return newKey(cutText(sentName, ATTRIBUTE_KEY_BYTES_MAX), cutBytes)
+    if (cutBytes > 0) return newKey(cutKey(sentName), cutBytes)
     const key = newKey(sentName, 0)
     // Keys that fill a slot are few and must be found again, however many came before.
     if (key.slot < 0 && this.#keys.size >= KEYS_MAX) return key

@@ -6,14 +6,15 @@
 // line must not cost the other hundred. Members that are null count as left out, so that a record
 // of GET /logs can be posted again.
 
-import { REQUEST_RECORDS_MAX } from '../limits.ts'
+import { ATTRIBUTES_MAX, REQUEST_RECORDS_MAX } from '../limits.ts'
 import { LEVELS, levelOfWord, type RecordBatch, TEXT_COLUMNS } from '../record.ts'
 import { err, ok, type Result } from '../result.ts'
 import { parseTime } from '../time.ts'
 import { parseJson } from './json.ts'
-import { type Arrival, BatchWriter, TooManyRecords, tooManyRecords } from './map.ts'
+import { type Arrival, BatchWriter } from './map.ts'
 import { plainValue } from './plain-value.ts'
 import { slotOf, validId } from './precedence.ts'
+import { TooLarge, tooManyRecords } from './too-large.ts'
 import { newValue } from './value.ts'
 
 /** A member that cannot be stored as what its name says: the record is refused. */
@@ -28,7 +29,7 @@ class BadMember extends Error {
 type Json = Record<string, unknown>
 
 /** pino's numbers, by index into LEVELS. */
-const PINO_LEVELS = [10, 20, 30, 40, 50, 60]
+const PINO_LEVELS = ['10', '20', '30', '40', '50', '60']
 /** Members whose own members are attributes, in the order they are merged: later wins. */
 const MERGED = ['context', 'metadata', 'attributes'] as const
 /** Times of 2^63 ns and more have no place in the stored form. */
@@ -55,9 +56,11 @@ export function decodeLines(
   const given = parsed.data
   if (Array.isArray(given)) return decodeRecords(given, appId, arrival)
   if (!isObject(given)) return err('bad_json', 'the body must be an object or an array of objects')
+  // First, for the names of a record with a million members take a second to list.
+  if (given.logs === undefined) return decodeRecords([given], appId, arrival)
   const others = Object.keys(given).filter((name) => name !== 'logs' && name !== 'app_id')
   if (!Array.isArray(given.logs)) {
-    if (given.logs === undefined || others.length > 0) return decodeRecords([given], appId, arrival)
+    if (others.length > 0) return decodeRecords([given], appId, arrival)
     return err('bad_request', '"logs" must be an array')
   }
   if (others.length > 0) {
@@ -77,7 +80,12 @@ export function decodeRecords(
 ): Result<RecordBatch> {
   if (values.length > REQUEST_RECORDS_MAX) return tooManyRecords()
   const door = new LineDoor(appId, arrival)
-  for (const value of values) door.add(value)
+  try {
+    for (const value of values) door.add(value)
+  } catch (e) {
+    if (e instanceof TooLarge) return e.answer
+    throw e
+  }
   return ok(door.w.batch)
 }
 
@@ -94,10 +102,10 @@ function decodeNdjson(body: Uint8Array, appId: string, arrival: Arrival): Result
       start = end
       if (parsed.ok) door.add(parsed.data)
       else if (parsed.error.code === 'too_large') return parsed
-      else door.w.rejectUnread('', parsed.error.message)
+      else door.w.rejectUnread('line', parsed.error.message)
     }
   } catch (e) {
-    if (e instanceof TooManyRecords) return tooManyRecords()
+    if (e instanceof TooLarge) return e.answer
     throw e
   }
   return ok(door.w.batch)
@@ -134,8 +142,9 @@ class LineDoor {
     this.w.begin()
     try {
       if (!isObject(record)) throw new BadMember('', 'a record must be an object')
-      if (Object.keys(record).length === 0) throw new BadMember('', 'the record is empty')
-      this.#read(record)
+      const names = Object.keys(record)
+      if (names.length === 0) throw new BadMember('', 'the record is empty')
+      this.#read(record, names)
       this.w.end()
     } catch (e) {
       if (!(e instanceof BadMember)) throw e
@@ -143,7 +152,7 @@ class LineDoor {
     }
   }
 
-  #read(record: Json): void {
+  #read(record: Json, names: string[]): void {
     const appIdWrong = wrongAppId(record.app_id, this.#appId)
     if (appIdWrong !== null) throw new BadMember('app_id', appIdWrong)
     this.#readLevel(record)
@@ -152,30 +161,41 @@ class LineDoor {
     const attributes = new Map<string, unknown>()
     for (const name of MERGED) {
       const holder = record[name] ?? null
-      if (isObject(holder)) for (const key of Object.keys(holder)) attributes.set(key, holder[key])
-      else if (holder !== null) attributes.set(name, holder)
+      if (isObject(holder)) {
+        for (const key of Object.keys(holder)) this.#collect(attributes, key, holder[key])
+      } else if (holder !== null) this.#collect(attributes, name, holder)
     }
-    for (const name of Object.keys(record)) {
-      const value = record[name]
-      if ((value ?? null) !== null && this.#isAttribute(record, name)) attributes.set(name, value)
+    for (const name of names) {
+      const value = record[name] ?? null
+      if (value !== null && this.#isAttribute(record, name, value)) {
+        this.#collect(attributes, name, value)
+      }
     }
     for (const [name, sent] of attributes) {
       plainValue(sent, this.#value)
-      this.w.attribute(this.w.key(name.toWellFormed()), this.#value)
+      this.w.attribute(name.toWellFormed(), this.#value)
     }
     if (this.#arrival.requestId !== null && !this.w.hasColumn(REQUEST_ID)) {
       this.w.setColumn(REQUEST_ID, this.#arrival.requestId)
     }
   }
 
+  /** Remembers no more attributes than a record may have, though it may send a million. */
+  #collect(attributes: Map<string, unknown>, name: string, sent: unknown): void {
+    if (attributes.size < ATTRIBUTES_MAX || attributes.has(name)) attributes.set(name, sent)
+    else {
+      plainValue(sent, this.#value)
+      this.w.leaveOut(name.toWellFormed(), this.#value)
+    }
+  }
+
   /** Puts a member that names a column there. True if the member is to be kept as an attribute. */
-  #isAttribute(record: Json, name: string): boolean {
+  #isAttribute(record: Json, name: string, value: unknown): boolean {
     // Beside the member it stands for, the second name is one like any other.
     if (name === 'time') return (record.timestamp ?? null) !== null
     if (name === 'msg') return (record.message ?? null) !== null
     if (READ_MEMBERS.has(name)) return false
     const slot = COLUMN_SLOTS.get(name)
-    const value = record[name]
     if (slot === undefined || typeof value === 'object') return true
     let text = String(value).toWellFormed()
     if (name === 'trace_id' || name === 'span_id') {
@@ -197,7 +217,8 @@ class LineDoor {
     if (level !== null && typeof level !== 'string' && typeof level !== 'number') {
       throw new BadMember('level', `must be one of ${LEVELS.join(', ')}, or a number 10 to 60`)
     }
-    const pino = PINO_LEVELS.indexOf(Number(level))
+    // A number, or its digits: what else Number would take is a text like others.
+    const pino = PINO_LEVELS.indexOf(String(level))
     const word = pino < 0 && level !== null ? String(level) : null
     this.w.severityNumber = (number as number) | 0
     this.w.severityText = (text ?? word)?.toWellFormed() ?? null

@@ -27,13 +27,13 @@ import {
   type RecordBatch,
   TEXT_COLUMNS,
 } from '../record.ts'
-import { err } from '../result.ts'
 import { Context } from './context.ts'
 import { bytesOver, cutDepth, cutText, utf8Bytes } from './cut.ts'
 import { type Key, Keys } from './keys.ts'
-import { OtelTexts, otelText } from './otel.ts'
-import { slotOf } from './precedence.ts'
+import { OtelTexts } from './otel.ts'
+import { RECORD_PLACES, slotOf } from './precedence.ts'
 import { Slots } from './slots.ts'
+import { KeptBytes, TooLarge, tooManyRecords } from './too-large.ts'
 import { cutValue, firstElement, jsonOf, objectText, textOf, type Value } from './value.ts'
 
 /** What the door knows of a request beside its body. */
@@ -44,14 +44,6 @@ export interface Arrival {
   /** The sender's X-Request-ID: of records at the REST door that have none. */
   requestId: string | null
 }
-
-/** More records than a request may hold; decoders turn it into `too_large`. */
-export class TooManyRecords extends Error {}
-
-export const tooManyRecords = () =>
-  err('too_large', `more than ${REQUEST_RECORDS_MAX} records in one request`, {
-    max: REQUEST_RECORDS_MAX,
-  })
 
 /** A text of fewer UTF-16 units is within ATTRIBUTE_BYTES_MAX whatever it holds. */
 const ATTRIBUTE_UNITS_SAFE = Math.floor(ATTRIBUTE_BYTES_MAX / 3)
@@ -88,6 +80,9 @@ export class BatchWriter {
   #scopeIndex = -1
   #contextOtel = ''
   #newContextBytes = 0
+  readonly #kept = new KeptBytes()
+  /** The slots are still those of an earlier resource. */
+  #isResourceNew = false
   readonly #slots = new Slots()
 
   // The record between begin and end. Decoders set the public ones.
@@ -138,21 +133,22 @@ export class BatchWriter {
 
   /** Starts a resource and its first scope. Without attributes it is the unknown resource. */
   beginResource(): void {
-    this.#resource = new Context()
+    if (!this.#resource.isEmpty) this.#resource = new Context()
     this.#resourceIndex = -1
+    this.#isResourceNew = true
     this.#slots.beginResource()
     this.beginScope()
   }
 
   beginScope(): void {
-    this.#scope = new Context()
+    if (!this.#scope.isEmpty) this.#scope = new Context()
     this.#scopeIndex = -1
   }
 
   resourceAttribute(name: string, value: Value): void {
-    const text = textOf(value)
+    // First, because the other one may cut the value.
+    this.#slots.offerOfResource(name, value)
     this.#resource.add(name, value)
-    this.#slots.offerOfResource(name, text)
   }
 
   scopeAttribute(name: string, value: Value): void {
@@ -161,21 +157,26 @@ export class BatchWriter {
 
   /** To be called when all of the resource's attributes are in, and before its records. */
   endResource(droppedAttributes: number, schemaUrl: string): void {
-    this.#resource.endResource(droppedAttributes, schemaUrl)
-    this.#slots.endResource()
+    this.#resource.droppedAttributes = droppedAttributes
+    this.#resource.schemaUrl = schemaUrl
   }
 
   /** The same for a scope. */
   endScope(name: string, version: string, droppedAttributes: number, schemaUrl: string): void {
-    this.#scope.endScope(name, version, droppedAttributes, schemaUrl)
+    this.#scope.name = name
+    this.#scope.version = version
+    this.#scope.droppedAttributes = droppedAttributes
+    this.#scope.schemaUrl = schemaUrl
   }
 
   /** Gives the resource and the scope their places in the batch, when their first record ends. */
   #placeContexts(): void {
     if (this.#resourceIndex < 0) {
+      this.#resource.endResource()
       this.#resourceIndex = this.#place(this.batch.resources, this.#resources, this.#resource.text)
     }
     if (this.#scopeIndex < 0) {
+      this.#scope.endScope()
       this.#contextOtel = this.#resource.otel + this.#scope.otel
       this.#scopeIndex = this.#place(this.batch.scopes, this.#scopes, this.#scope.text)
     }
@@ -193,9 +194,11 @@ export class BatchWriter {
 
   // Records.
 
-  /** Starts a record. Throws TooManyRecords. */
+  /** Starts a record. Throws TooLarge, as do the methods below that add to it. */
   begin(): void {
-    if (++this.index >= REQUEST_RECORDS_MAX) throw new TooManyRecords()
+    if (++this.index >= REQUEST_RECORDS_MAX) throw new TooLarge(tooManyRecords())
+    if (this.#isResourceNew) this.#slots.endResource()
+    this.#isResourceNew = false
     this.#row = this.batch.length
     this.timeMs = -1
     this.observedMs = -1
@@ -242,7 +245,7 @@ export class BatchWriter {
 
   /** Refuses what never became a record, such as a line that is no JSON. */
   rejectUnread(field: string, message: string, index = ++this.index): void {
-    if (index >= REQUEST_RECORDS_MAX) throw new TooManyRecords()
+    if (index >= REQUEST_RECORDS_MAX) throw new TooLarge(tooManyRecords())
     this.batch.rejected.push({ index, field, message })
   }
 
@@ -288,7 +291,17 @@ export class BatchWriter {
     return this.#keys.get(sentName)
   }
 
-  attribute(key: Key, value: Value): void {
+  /** Whether the record has all the attributes it may have: a further one is left out. */
+  get isFull(): boolean {
+    return this.#attributes >= ATTRIBUTES_MAX
+  }
+
+  attribute(name: string, value: Value): void {
+    if (this.isFull) {
+      this.leaveOut(name, value)
+      return
+    }
+    const key = this.key(name)
     switch (value.type) {
       case 'text':
         this.attributeText(key, value.text)
@@ -307,11 +320,22 @@ export class BatchWriter {
     }
   }
 
+  /** Counts an attribute that is not kept. It may still fill a column, as it would elsewhere. */
+  leaveOut(name: string, value: Value): void {
+    const place = RECORD_PLACES.get(name)
+    if (place !== undefined) this.#slots.offer(place.slot, place.rank, textOf(value))
+    const { type, text, bytes } = value
+    const valueBytes = type === 'text' ? utf8Bytes(text) : type === 'json' ? bytes : 8
+    this.#leftOutBytes += utf8Bytes(name) + valueBytes
+  }
+
+  // For a decoder that knows the key and the type. Not to be called when the record is full.
+
   attributeText(key: Key, sent: string): void {
     let text = sent
     if (text.length > ATTRIBUTE_UNITS_SAFE) {
       const over = bytesOver(sent, ATTRIBUTE_BYTES_MAX)
-      if (over > 0 && this.#hasRoom()) {
+      if (over > 0) {
         this.#noteCut(`attributes.${key.name}`, over)
         text = cutText(sent, ATTRIBUTE_BYTES_MAX)
       }
@@ -334,21 +358,14 @@ export class BatchWriter {
     if (key.slot >= 0) this.#slots.offer(key.slot, key.rank, firstElement(value.text))
     const sent = value.bytes
     const isCut = cutValue(value) > 0
-    if (isCut && this.#hasRoom()) this.#noteCut(`attributes.${key.name}`, sent)
+    if (isCut) this.#noteCut(`attributes.${key.name}`, sent)
     this.#put(key, isCut && value.type === 'text' ? 'text' : 'json', value.text, value.text.length)
   }
 
-  #hasRoom(): boolean {
-    return this.#attributes < ATTRIBUTES_MAX
-  }
-
   #put(key: Key, type: AttributeType, value: string | number | boolean, bytes: number): void {
-    if (++this.#attributes > ATTRIBUTES_MAX) {
-      const valueBytes = typeof value === 'string' ? utf8Bytes(value) : bytes
-      this.#leftOutBytes += utf8Bytes(key.name) + valueBytes
-      return
-    }
+    this.#attributes++
     this.#attributeBytes += key.name.length + bytes + ATTRIBUTE_BYTES_BASE
+    this.#kept.check(this.#attributeBytes)
     if (key.cutBytes > 0) {
       this.#noteCut(`attributes.${key.name}`, key.cutBytes)
       this.#putRest(this.key(key.name), type, value)
@@ -427,16 +444,24 @@ export class BatchWriter {
     const message = this.#endMessage()
     b.message.push(message)
     b.body.push(this.#body)
-    bytes += this.#endAttributes(bytes, message, this.#body ?? '')
-    b.attributesRest.push(this.#rest === null ? null : objectText(this.#rest))
+    const parts = this.#endAttributes(bytes, message, this.#body ?? '')
+    bytes += parts
+    const rest = this.#rest === null ? null : objectText(this.#rest)
+    b.attributesRest.push(rest)
     b.resource.push(this.#resourceIndex)
     b.scope.push(this.#scopeIndex)
+    const otelMade = this.#otelTexts.madeLength
     const otel = this.#endOtel()
     b.otel.push(otel)
+    const otelBytes = this.#otelTexts.madeLength - otelMade
     if (this.#resource.isCut) this.#noteCut('resource', this.#resource.sentBytes)
     if (this.#scope.isCut) this.#noteCut('scope', this.#scope.sentBytes)
     const cut = this.#cuts.length === 0 ? null : JSON.stringify(this.#cuts)
     b.cut.push(cut)
+    // Columns are left out: they share their texts with the resource, or with attributes.
+    const own = parts - (message === this.#body ? message.length : 0)
+    const more = (rest?.length ?? 0) + otelBytes + (cut?.length ?? 0) + this.#newContextBytes
+    this.#kept.add(own + more, this.#attributes)
     b.bytes.push(bytes + this.#newContextBytes + (otel?.length ?? 0) + (cut?.length ?? 0))
     this.#newContextBytes = 0
     b.length++
@@ -511,8 +536,8 @@ export class BatchWriter {
   }
 
   /**
-   * Holds the record to its whole size, attributes left out from the newest column on. Returns
-   * about how many bytes message, body and attributes take.
+   * Holds the record to its size, attributes left out from the newest column on. Returns about how
+   * many bytes message, body and attributes take.
    */
   #endAttributes(columnBytes: number, message: string, body: string): number {
     const guess = this.#attributeBytes + message.length + body.length
@@ -526,7 +551,8 @@ export class BatchWriter {
     let bytes = sizes.reduce((sum, size) => sum + size + ATTRIBUTE_BYTES_BASE, 0)
     const sent = sizes.reduce((sum, size) => sum + size, this.#leftOutBytes)
     let isCut = this.#leftOutBytes > 0
-    const texts = utf8Bytes(message) + utf8Bytes(body)
+    const messageBytes = utf8Bytes(message)
+    const texts = messageBytes + (body === message ? messageBytes : utf8Bytes(body))
     while (columnBytes + texts + bytes > RECORD_BYTES_MAX && sizes.length > 0) {
       isCut = true
       bytes -= sizes.pop()! + ATTRIBUTE_BYTES_BASE
@@ -543,9 +569,7 @@ export class BatchWriter {
     if (event.length > COLUMN_UNITS_SAFE) event = this.#column1k('otel.event_name', event)
     const flags = this.flags & 255
     const { droppedAttributes: dropped, timeUnknown: time } = this
-    return time === ''
-      ? this.#otelTexts.textOf(flags, dropped, this.#contextOtel, event)
-      : otelText(flags, dropped, this.#contextOtel, event, time)
+    return this.#otelTexts.textOf(flags, dropped, this.#contextOtel, event, time)
   }
 }
 

@@ -4,13 +4,29 @@
 const TEXTS_MAX = 256
 
 export class OtelTexts {
+  /** Characters of all texts made: those of records that share one count once. */
+  madeLength = 0
   readonly #texts = new Map<string, string | null>()
   #flags = 0
   #dropped = 0
   #context = ''
 
-  /** `context` are the members of resource and scope, each with a comma behind it. */
-  textOf(flags: number, dropped: number, context: string, event: string): string | null {
+  /**
+   * `context` are the members of resource and scope, each with a comma behind it; `time` is that
+   * sent, where it is none we can keep.
+   */
+  textOf(
+    flags: number,
+    dropped: number,
+    context: string,
+    event: string,
+    time: string,
+  ): string | null {
+    if (time !== '') {
+      const text = otelText(flags, dropped, context, event, time)
+      this.madeLength += text.length
+      return text
+    }
     if (
       flags !== this.#flags ||
       dropped !== this.#dropped ||
@@ -22,28 +38,28 @@ export class OtelTexts {
       this.#context = context
       this.#texts.clear()
     }
-    let text = this.#texts.get(event)
-    if (text === undefined) {
-      text = otelText(flags, dropped, context, event, '')
-      this.#texts.set(event, text)
-    }
-    return text
+    const known = this.#texts.get(event)
+    if (known !== undefined) return known
+    const text = otelText(flags, dropped, context, event, '')
+    this.madeLength += text.length
+    this.#texts.set(event, text || null)
+    return text || null
   }
 }
 
-/** One text, with the time as sent where it is none we can keep; null for no members. */
-export function otelText(
+/** '' for no members. */
+function otelText(
   flags: number,
   dropped: number,
   context: string,
   event: string,
   time: string,
-): string | null {
+): string {
   const members =
     (flags === 0 ? '' : `"flags":${flags},`) +
     (dropped === 0 ? '' : `"dropped_attributes_count":${dropped},`) +
     context +
     (event === '' ? '' : `"event_name":${JSON.stringify(event)},`) +
     (time === '' ? '' : `"time_unix_nano":"${time}",`)
-  return members === '' ? null : `{${members.slice(0, -1)}}`
+  return members === '' ? '' : `{${members.slice(0, -1)}}`
 }

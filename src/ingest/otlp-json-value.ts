@@ -42,10 +42,9 @@ export function list(
   if (value === null) return
   if (!Array.isArray(value)) throw new BadJson(path, 'must be an array')
   value.forEach((entry, i) => {
-    if (typeof entry !== 'object' || entry === null) {
-      throw new BadJson(`${path}[${i}]`, 'must be an object')
-    }
-    each(entry, `${path}[${i}]`)
+    const at = `${path}[${i}]`
+    if (typeof entry !== 'object' || entry === null) throw new BadJson(at, 'must be an object')
+    each(entry, at)
   })
 }
 

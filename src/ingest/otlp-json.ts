@@ -8,7 +8,7 @@
 import type { RecordBatch } from '../record.ts'
 import { err, ok, type Result } from '../result.ts'
 import { parseJson } from './json.ts'
-import { type Arrival, BatchWriter, TooManyRecords, tooManyRecords } from './map.ts'
+import { type Arrival, BatchWriter } from './map.ts'
 import {
   AnyValueWalk,
   BadJson,
@@ -19,6 +19,7 @@ import {
   readText,
 } from './otlp-json-value.ts'
 import { validId } from './precedence.ts'
+import { TooLarge } from './too-large.ts'
 
 /** The names of SeverityNumber, which must not be sent and are (otlp.md J3). */
 const SEVERITY_NAME =
@@ -41,7 +42,7 @@ export function decodeOtlpJson(body: Uint8Array, arrival: Arrival): Result<Recor
     readRequest(w, request as Json)
     return ok(w.batch)
   } catch (e) {
-    if (e instanceof TooManyRecords) return tooManyRecords()
+    if (e instanceof TooLarge) return e.answer
     if (!(e instanceof BadJson)) throw e
     const message = `${e.field === '' ? 'the body' : e.field} ${e.message}`
     return err('bad_json', message, { field: e.field, description: e.message })
@@ -57,29 +58,37 @@ function readRequest(w: BatchWriter, request: Json): void {
 
 function readResourceLogs(w: BatchWriter, walk: AnyValueWalk, logs: Json, path: string): void {
   w.beginResource()
-  const at = `${path}.resource`
-  const resource = object(member(logs, 'resource'), at)
-  walk.attributes(resource, `${at}.attributes`, (name) => w.resourceAttribute(name, walk.value))
-  w.endResource(
-    droppedCount(resource, at),
-    readText(member(logs, 'schemaUrl', 'schema_url'), `${path}.schemaUrl`),
-  )
+  let dropped = 0
+  const resource = member(logs, 'resource')
+  if (resource !== null) {
+    const at = `${path}.resource`
+    const holder = object(resource, at)
+    walk.attributes(holder, `${at}.attributes`, (name) => w.resourceAttribute(name, walk.value))
+    dropped = droppedCount(holder, at)
+  }
+  w.endResource(dropped, schemaUrl(logs, path))
   const scopes = member(logs, 'scopeLogs', 'scope_logs')
+  if (scopes === null) return
   list(scopes, `${path}.scopeLogs`, (entry, at) => readScopeLogs(w, walk, object(entry, at), at))
 }
 
 function readScopeLogs(w: BatchWriter, walk: AnyValueWalk, logs: Json, path: string): void {
   w.beginScope()
-  const at = `${path}.scope`
-  const scope = object(member(logs, 'scope'), at)
-  walk.attributes(scope, `${at}.attributes`, (name) => w.scopeAttribute(name, walk.value))
-  w.endScope(
-    readText(member(scope, 'name'), `${at}.name`),
-    readText(member(scope, 'version'), `${at}.version`),
-    droppedCount(scope, at),
-    readText(member(logs, 'schemaUrl', 'schema_url'), `${path}.schemaUrl`),
-  )
+  const scope = member(logs, 'scope')
+  if (scope === null) w.endScope('', '', 0, schemaUrl(logs, path))
+  else {
+    const at = `${path}.scope`
+    const holder = object(scope, at)
+    walk.attributes(holder, `${at}.attributes`, (name) => w.scopeAttribute(name, walk.value))
+    w.endScope(
+      readText(member(holder, 'name'), `${at}.name`),
+      readText(member(holder, 'version'), `${at}.version`),
+      droppedCount(holder, at),
+      schemaUrl(logs, path),
+    )
+  }
   const records = member(logs, 'logRecords', 'log_records')
+  if (records === null) return
   list(records, `${path}.logRecords`, (entry, at) => readRecord(w, walk, object(entry, at), at))
 }
 
@@ -109,13 +118,20 @@ function readRecord(w: BatchWriter, walk: AnyValueWalk, record: Json, path: stri
     if (isText) w.bodyText(walk.value.text)
     else w.body(walk.value)
   }
-  walk.attributes(record, `${path}.attributes`, (name) => w.attribute(w.key(name), walk.value))
+  walk.attributes(record, `${path}.attributes`, (name) => w.attribute(name, walk.value))
   w.end()
+}
+
+function schemaUrl(logs: Json, path: string): string {
+  const url = member(logs, 'schemaUrl', 'schema_url')
+  return url === null ? '' : readText(url, `${path}.schemaUrl`)
 }
 
 function droppedCount(holder: Json, path: string): number {
   const name = 'droppedAttributesCount'
-  const count = readInteger(member(holder, name, 'dropped_attributes_count'), `${path}.${name}`)
+  const given = member(holder, name, 'dropped_attributes_count')
+  if (given === null) return 0
+  const count = readInteger(given, `${path}.${name}`)
   if (count < 0n || count > 0xffffffffn) throw new BadJson(`${path}.${name}`, 'is no uint32')
   return Number(count)
 }

@@ -27,8 +27,9 @@ import type { RecordBatch } from '../record.ts'
 import { err, ok, type Result } from '../result.ts'
 import { newJsonBytes } from './json-bytes.ts'
 import type { Key } from './keys.ts'
-import { type Arrival, BatchWriter, TooManyRecords, tooManyRecords } from './map.ts'
+import { type Arrival, BatchWriter } from './map.ts'
 import { endValue, readAnyValue, setNull, VALUE_TAGS, type ValueReader } from './otlp-value.ts'
+import { TooLarge } from './too-large.ts'
 import { newValue } from './value.ts'
 
 /** The tag bytes the reader knows, by message and field: number << 3 | wire type. */
@@ -80,6 +81,8 @@ interface Decoder extends ValueReader {
   /** By a hash of some bytes. Strangers choose the keys, so a chain stays short. */
   seen: SeenKey[][]
   last: SeenKey
+  /** Of the ScopeLogs being read. */
+  scope: { name: string; version: string; dropped: number }
   /** The member of the record that is too deep; '' for none. */
   tooDeep: string
 }
@@ -105,6 +108,7 @@ export function decodeOtlpProtobuf(body: Uint8Array, arrival: Arrival): Result<R
     w,
     seen: [],
     last: { start: 0, length: 0, key: w.key(''), next: null },
+    scope: { name: '', version: '', dropped: 0 },
     tooDeep: '',
     isTooDeep: false,
   }
@@ -113,7 +117,7 @@ export function decodeOtlpProtobuf(body: Uint8Array, arrival: Arrival): Result<R
     return ok(w.batch)
   } catch (e) {
     if (e instanceof BadBytes) return err('bad_protobuf', e.message, { offset: e.offset })
-    if (e instanceof TooManyRecords) return tooManyRecords()
+    if (e instanceof TooLarge) return e.answer
     throw e
   }
 }
@@ -164,12 +168,15 @@ function readResource(d: Decoder, end: number, before: number): number {
 function readScopeLogs(d: Decoder, end: number): void {
   const { r, w } = d
   const start = r.pos
-  const scope = { name: '', version: '', dropped: 0 }
+  const { scope } = d
+  scope.name = ''
+  scope.version = ''
+  scope.dropped = 0
   let url = ''
   w.beginScope()
   while (r.pos < end) {
     const tag = readTag(r, end)
-    if (tag === SCOPE_LOGS.scope) readScope(d, readEnd(r, end), scope)
+    if (tag === SCOPE_LOGS.scope) readScope(d, readEnd(r, end))
     else if (tag === SCOPE_LOGS.schema_url) url = readText(r, readEnd(r, end))
     else skipField(r, tag, end)
   }
@@ -182,12 +189,8 @@ function readScopeLogs(d: Decoder, end: number): void {
   }
 }
 
-function readScope(
-  d: Decoder,
-  end: number,
-  scope: { name: string; version: string; dropped: number },
-): void {
-  const { r } = d
+function readScope(d: Decoder, end: number): void {
+  const { r, scope } = d
   while (r.pos < end) {
     const tag = readTag(r, end)
     if (tag === SCOPE.name) scope.name = readText(r, readEnd(r, end))
@@ -304,7 +307,7 @@ function readAttribute(d: Decoder, end: number): void {
   const keyLength = bytes[pos + 1]!
   const valueTag = pos + 2 + keyLength
   if (bytes[pos] === KEY_VALUE.key && keyLength < 128 && valueTag + 2 < end) {
-    if (bytes[valueTag] === KEY_VALUE.value) {
+    if (bytes[valueTag] === KEY_VALUE.value && !d.w.isFull) {
       r.pos = valueTag + 1
       if (readEnd(r, end) === end && readScalar(d, pos + 2, keyLength, end)) return
       r.pos = pos
@@ -312,7 +315,7 @@ function readAttribute(d: Decoder, end: number): void {
   }
   const name = readKeyValue(d, end)
   if (d.isTooDeep) d.tooDeep ||= `attributes.${name}`
-  else d.w.attribute(d.w.key(name), d.value)
+  else d.w.attribute(name, d.value)
 }
 
 /** Reads an AnyValue that is one string or number up to `end`. False, and nothing done, if not. */

@@ -11,6 +11,7 @@ import {
   slotOf,
   validId,
 } from './precedence.ts'
+import { textOf, type Value } from './value.ts'
 
 const SLOT_COUNT = SLOTS.length
 const SERVICE = slotOf('service')
@@ -28,11 +29,12 @@ export class Slots {
   readonly #resourceRanks: number[] = new Array(SLOT_COUNT).fill(NO_RANK)
 
   beginResource(): void {
-    this.#resourceOffers.clear()
+    // Clearing allocates, and a request may hold ten million empty resources.
+    if (this.#resourceOffers.size > 0) this.#resourceOffers.clear()
   }
 
-  offerOfResource(name: string, text: string): void {
-    if (RESOURCE_PLACES.has(name)) this.#resourceOffers.set(name, text)
+  offerOfResource(name: string, value: Value): void {
+    if (RESOURCE_PLACES.has(name)) this.#resourceOffers.set(name, textOf(value))
   }
 
   endResource(): void {

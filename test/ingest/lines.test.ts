@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { decodeLines, decodeRecords } from '../../src/ingest/lines.ts'
 import type { Arrival } from '../../src/ingest/map.ts'
-import { REQUEST_RECORDS_MAX } from '../../src/limits.ts'
+import { ATTRIBUTE_COLUMNS_MAX, ATTRIBUTES_MAX, REQUEST_RECORDS_MAX } from '../../src/limits.ts'
 import { type RecordView, recordView } from '../../src/query/view.ts'
 import type { RecordBatch } from '../../src/record.ts'
 import type { Result } from '../../src/result.ts'
@@ -64,7 +64,7 @@ describe('the forms of a body', () => {
     const result = decodeLines(bytesOf(body), 'ndjson', 'shop', ARRIVAL)
     expect(messages(result)).toEqual(['a', 'b'])
     const rejected = [
-      { index: 1, field: '', message: 'not JSON at byte 1' },
+      { index: 1, field: 'line', message: 'not JSON at byte 1' },
       { index: 2, field: '', message: 'a record must be an object' },
     ]
     expect(result).toMatchObject({ data: { rejected } })
@@ -76,6 +76,29 @@ describe('the forms of a body', () => {
     expect(decodeRecords(many, 'shop', ARRIVAL)).toMatchObject({ ok: false, error })
     const lines = bytesOf('{"a":1}\n'.repeat(REQUEST_RECORDS_MAX + 1))
     expect(decodeLines(lines, 'ndjson', 'shop', ARRIVAL)).toMatchObject({ ok: false, error })
+  })
+})
+
+describe('a record with more members than are kept', () => {
+  const many = Object.fromEntries(
+    Array.from({ length: ATTRIBUTES_MAX + 2 }, (_, i) => [`k${i}`, 'v']),
+  )
+
+  it('counts the others, and lets them fill their columns', () => {
+    const [record] = views(decode({ ...many, 'user.id': 'u' }))
+    expect(Object.keys(record!.metadata.attributes!)).toEqual(
+      Object.keys(many).slice(0, ATTRIBUTES_MAX),
+    )
+    const sent = Object.keys(many).join('').length + Object.keys(many).length + 'user.idu'.length
+    // What found no column counts as the JSON text it is kept as.
+    const bytes = sent + 2 * (ATTRIBUTES_MAX - ATTRIBUTE_COLUMNS_MAX)
+    expect(record!.metadata.cut).toEqual([{ field: 'attributes', bytes }])
+    expect(record!.user_id).toBe('u')
+  })
+
+  it('takes the last value of one that came before', () => {
+    const [record] = views(decode({ context: many, k0: 'w' }))
+    expect(record!.metadata.attributes!.k0).toBe('w')
   })
 })
 
@@ -98,6 +121,8 @@ describe('the level', () => {
   is(30, 'info', null)
   is(60, 'fatal', null)
   is('50', 'error', null)
+  // Texts that Number would read, and pino never wrote.
+  for (const text of ['0x1e', '1e1', ' 30', '30.0', '+30', '030']) is(text, 'info', text)
   is(35, 'info', '35')
   is(undefined, 'warn', 'Warn', { severity_text: 'Warn' })
   is('debug', 'error', 'debug', { severity_number: 17 })

@@ -85,9 +85,22 @@ describe('what is over a bound', () => {
 
   it('a key', () => {
     const { metadata } = sendOne({ attributes: pairs({ ['k'.repeat(600)]: { intValue: 1 } }) })
-    const key = 'k'.repeat(512)
+    const key = `${'k'.repeat(503)}~2e146c4d`
     expect(metadata.attributes).toEqual({ [key]: 1 })
     expect(metadata.cut).toEqual([{ field: `attributes.${key}`, bytes: 600 }])
+  })
+
+  it('keys that are the same as far as they are kept', () => {
+    const same = 'k'.repeat(600)
+    const attributes = { [`${same}a`]: text('1'), [`${same}b`]: text('2') }
+    const { metadata } = sendOne({ attributes: pairs(attributes) }, attributes)
+    expect(Object.values(metadata.attributes!)).toEqual(['1', '2'])
+    expect(Object.values(metadata.resource!)).toEqual(['1', '2'])
+    const keys = Object.keys(metadata.attributes!)
+    expect(Object.keys(metadata.resource!)).toEqual(keys)
+    expect(keys.map((key) => key.length)).toEqual([512, 512])
+    const again = sendOne({ attributes: pairs({ [`${same}b`]: text('3') }) })
+    expect(again.metadata.attributes).toEqual({ [keys[1]!]: '3' })
   })
 
   it('the number of attributes', () => {
