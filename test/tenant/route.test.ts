@@ -4,6 +4,7 @@
 import { abortAllDurableObjects } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { encodeSegments } from '../../src/block/segment.ts'
+import { APPEND_BYTES_MAX } from '../../src/limits.ts'
 import { type Plan, planQuery } from '../../src/query/plan.ts'
 import {
   appendRecords,
@@ -60,6 +61,24 @@ describe('a batch', () => {
     const shards = await shardsOf('route-high-id', 3)
     must(await append(shards, [{}], new Uint8Array(16).fill(255)))
     expect(shards.calls).toEqual([`append ${0xffffffff % 3}`])
+  })
+
+  it('that is stored in more bytes than a call takes is refused, and no shard is asked', async () => {
+    const shards = await shardsOf('route-large', 1)
+    // Base64 of noise is stored in about the bytes of the noise.
+    const noise = Buffer.alloc(APPEND_BYTES_MAX + (1 << 20))
+    for (let at = 0; at < noise.length; at += 65_536) {
+      crypto.getRandomValues(noise.subarray(at, at + 65_536))
+    }
+    const records = Array.from({ length: 128 }, (_, i) => {
+      const part = noise.length / 128
+      return { message: noise.toString('base64', i * part, (i + 1) * part) }
+    })
+    expect(await append(shards, records, idFor(0))).toMatchObject({
+      ok: false,
+      error: { code: 'too_large', details: { max: APPEND_BYTES_MAX } },
+    })
+    expect(shards.calls).toEqual([])
   })
 
   it('without an id goes anywhere', async () => {
@@ -244,6 +263,16 @@ describe('an answer that lacks a shard', () => {
     expect(last.next_cursor).toBeNull()
   })
 
+  it('offers the page again also when others follow it', async () => {
+    const shards = await spread('partial-more')
+    shards.fates.set(0, ['lost before'])
+    const lacking = must(await query(shards, { limit: '1' }))
+    expect(lacking).toMatchObject(lacks(0))
+    expect(messages(lacking)).toEqual(['m1'])
+    const again = must(await query(shards, { limit: '1', cursor: lacking.next_cursor! }))
+    expect(messages(again)).toEqual(['m0'])
+  })
+
   it('names each shard it lacks', async () => {
     const shards = await spread('partial-two')
     shards.fates.set(0, ['lost before']).set(2, ['lost before'])
@@ -309,6 +338,27 @@ describe('a shard that answers in many replies', () => {
     expect(messages(must(await query(shards)))).toEqual([...asc].reverse())
   })
 
+  for (const order of ['asc', 'desc']) {
+    it(`that holds what comes last is not opened for the first page: ${order}`, async () => {
+      const shards = await shardsOf(`replies-disjoint-${order}`, 2)
+      for (const shard of [0, 1]) {
+        for (let i = 0; i < ROWS; i++) {
+          const record = { message: `${shard}${i}`, ms: T + shard * 100 + i }
+          must(await append(shards, [record], idFor(shard, i + 1)))
+        }
+      }
+      shards.ask = async (_shard, request) => ({ ...request, bytesMax: 1 })
+      const asc = [0, 1].flatMap((shard) => [0, 1, 2, 3, 4].map((i) => `${shard}${i}`))
+      const expected = order === 'asc' ? asc : asc.reverse()
+      const first = must(await query(shards, { order, limit: '2' }))
+      expect(messages(first)).toEqual(expected.slice(0, 2))
+      expect(first.stats.blocks.opened).toBe(3)
+      const cursor = first.next_cursor!
+      const rest = must(await query(shards, { order, limit: '10', cursor }))
+      expect(messages(rest)).toEqual(expected.slice(2))
+    })
+  }
+
   it('is asked no further than the page needs', async () => {
     const shards = await rowByRow('replies-page')
     const answer = must(await query(shards, { limit: '1' }))
@@ -321,7 +371,7 @@ describe('a shard that answers in many replies', () => {
     it(`keeps the set of the first, whatever arrives between them: ${order}`, async () => {
       const shards = await rowByRow(`replies-set-${order}`)
       shards.ask = async (shard, request, nth) => {
-        if (nth > 1) {
+        if (nth > 1 && nth <= ROWS) {
           const late = batchOf([{ message: 'late', ms: order === 'asc' ? T + 9 : T - 9 }])
           const segments = encodeSegments(late)
           must(await shards.real(shard).append(OWNER, { segments, batchId: null, notes: {} }))
