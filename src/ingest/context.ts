@@ -7,7 +7,8 @@ import {
   ATTRIBUTES_MAX,
   RESOURCE_BYTES_MAX,
 } from '../limits.ts'
-import { bytesOver, cutKey, cutText, utf8Bytes } from './cut.ts'
+import { bytesOver, cutText, hashedKey, utf8Bytes } from './cut.ts'
+import { LongKeys } from './keys.ts'
 import { cutValue, jsonOf, objectText, type Value, valueBytes } from './value.ts'
 
 export class Context {
@@ -24,12 +25,13 @@ export class Context {
   name = ''
   version = ''
   readonly #attributes = new Map<string, string>()
+  readonly #longKeys = new LongKeys()
   #bytes = 0
 
   /** Adds an attribute; of two with one name the last stays. The value may be cut in place. */
   add(sentName: string, value: Value): void {
     const keyOver = bytesOver(sentName, ATTRIBUTE_KEY_BYTES_MAX)
-    const name = keyOver > 0 ? cutKey(sentName) : sentName
+    const name = keyOver > 0 ? this.#longName(sentName) : sentName
     this.sentBytes += (keyOver > 0 ? keyOver : utf8Bytes(name)) + valueBytes(value)
     // Of what finds no room, no text is made: there may be ten million of them.
     const isFull =
@@ -47,6 +49,11 @@ export class Context {
     }
     this.#bytes += bytes
     this.#attributes.set(name, text)
+  }
+
+  #longName(sentName: string): string {
+    const start = cutText(sentName, ATTRIBUTE_KEY_BYTES_MAX)
+    return this.#longKeys.nameOf(start, hashedKey(sentName), this.#attributes.has(start))
   }
 
   /** Whether it is as made, and can serve the next resource. */

@@ -36,11 +36,8 @@ export function cutText(text: string, max: number): string {
   return text.slice(0, read)
 }
 
-/**
- * A key that is over its bound, as it is kept: its start and a hash of the whole, so that two that
- * differ only behind the bound stay two, and one has the same name in every record.
- */
-export function cutKey(name: string): string {
+/** A key over its bound with a hash of the whole at its end: two that differ behind the bound stay two. */
+export function hashedKey(name: string): string {
   let hash = 0x811c9dc5
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193)
   const suffix = `~${(hash >>> 0).toString(16).padStart(8, '0')}`

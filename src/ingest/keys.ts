@@ -3,7 +3,7 @@
 
 import { ATTRIBUTE_KEY_BYTES_MAX } from '../limits.ts'
 import type { AttributeColumn, AttributeType } from '../record.ts'
-import { bytesOver, cutKey } from './cut.ts'
+import { bytesOver, cutText, hashedKey } from './cut.ts'
 import { NO_RANK, RECORD_PLACES } from './precedence.ts'
 
 /** Where the values of an attribute go. */
@@ -19,6 +19,24 @@ export interface Key {
   column: AttributeColumn | null
   /** Bytes of the key as sent, where it was cut; else 0. */
   cutBytes: number
+  /** Its name where another key of the record has the same start; '' where it was not cut. */
+  hashedName: string
+}
+
+/** Which long keys of one record or resource have their plain start as a name: the first of each. */
+export class LongKeys {
+  readonly #owners = new Map<string, string>()
+
+  clear(): void {
+    if (this.#owners.size > 0) this.#owners.clear()
+  }
+
+  /** `isTaken` says whether something has the name of that start already. */
+  nameOf(start: string, hashedName: string, isTaken: boolean): string {
+    const owner = this.#owners.get(start) ?? (isTaken ? '' : hashedName)
+    this.#owners.set(start, owner)
+    return owner === hashedName ? start : hashedName
+  }
 }
 
 /** A million keys must not make a million objects: what comes later is not remembered. */
@@ -34,8 +52,11 @@ export class Keys {
     if (known !== undefined) return known
     const cutBytes = bytesOver(sentName, ATTRIBUTE_KEY_BYTES_MAX)
     // The long name itself is not remembered: a thousand of them are megabytes.
-    if (cutBytes > 0) return newKey(cutKey(sentName), cutBytes)
-    const key = newKey(sentName, 0)
+    if (cutBytes > 0) {
+      const start = cutText(sentName, ATTRIBUTE_KEY_BYTES_MAX)
+      return newKey(start, cutBytes, hashedKey(sentName))
+    }
+    const key = newKey(sentName, 0, '')
     // Keys that fill a slot are few and must be found again, however many came before.
     if (key.slot < 0 && this.#keys.size >= KEYS_MAX) return key
     key.isKept = true
@@ -45,7 +66,7 @@ export class Keys {
   }
 }
 
-function newKey(name: string, cutBytes: number): Key {
+function newKey(name: string, cutBytes: number, hashedName: string): Key {
   const place = cutBytes > 0 ? undefined : RECORD_PLACES.get(name)
   return {
     name,
@@ -56,5 +77,6 @@ function newKey(name: string, cutBytes: number): Key {
     seen: -1,
     column: null,
     cutBytes,
+    hashedName,
   }
 }

@@ -29,7 +29,7 @@ import {
 } from '../record.ts'
 import { Context } from './context.ts'
 import { bytesOver, cutDepth, cutText, utf8Bytes } from './cut.ts'
-import { type Key, Keys } from './keys.ts'
+import { type Key, Keys, LongKeys } from './keys.ts'
 import { OtelTexts } from './otel.ts'
 import { RECORD_PLACES, slotOf } from './precedence.ts'
 import { Slots } from './slots.ts'
@@ -70,6 +70,7 @@ export class BatchWriter {
   readonly #arrival: Arrival
   readonly #columns: (string | null)[][]
   readonly #keys = new Keys()
+  readonly #longKeys = new LongKeys()
   readonly #resources = new Map<string, number>()
   readonly #longTexts = new Map<string, { bytes: number; text: string }>()
   readonly #scopes = new Map<string, number>()
@@ -212,6 +213,7 @@ export class BatchWriter {
     this.droppedAttributes = 0
     this.eventName = ''
     this.#slots.restart()
+    this.#longKeys.clear()
     this.#isTakenBack = false
     this.#message = ''
     this.#hasBody = false
@@ -367,8 +369,10 @@ export class BatchWriter {
     this.#attributeBytes += key.name.length + bytes + ATTRIBUTE_BYTES_BASE
     this.#kept.check(this.#attributeBytes)
     if (key.cutBytes > 0) {
-      this.#noteCut(`attributes.${key.name}`, key.cutBytes)
-      this.#putRest(this.key(key.name), type, value)
+      const isTaken = this.key(key.name).seen === this.index
+      const name = this.#longKeys.nameOf(key.name, key.hashedName, isTaken)
+      this.#noteCut(`attributes.${name}`, key.cutBytes)
+      this.#putRest(this.key(name), type, value)
       return
     }
     if (key.seen === this.index) this.#takeBack(key)

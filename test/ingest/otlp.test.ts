@@ -85,7 +85,7 @@ describe('what is over a bound', () => {
 
   it('a key', () => {
     const { metadata } = sendOne({ attributes: pairs({ ['k'.repeat(600)]: { intValue: 1 } }) })
-    const key = `${'k'.repeat(503)}~2e146c4d`
+    const key = 'k'.repeat(512)
     expect(metadata.attributes).toEqual({ [key]: 1 })
     expect(metadata.cut).toEqual([{ field: `attributes.${key}`, bytes: 600 }])
   })
@@ -97,10 +97,26 @@ describe('what is over a bound', () => {
     expect(Object.values(metadata.attributes!)).toEqual(['1', '2'])
     expect(Object.values(metadata.resource!)).toEqual(['1', '2'])
     const keys = Object.keys(metadata.attributes!)
+    expect(keys).toEqual([same.slice(0, 512), expect.stringMatching(/^k{503}~[0-9a-f]{8}$/)])
     expect(Object.keys(metadata.resource!)).toEqual(keys)
-    expect(keys.map((key) => key.length)).toEqual([512, 512])
-    const again = sendOne({ attributes: pairs({ [`${same}b`]: text('3') }) })
-    expect(again.metadata.attributes).toEqual({ [keys[1]!]: '3' })
+    expect(metadata.cut).toEqual([
+      { field: `attributes.${keys[0]}`, bytes: 601 },
+      { field: `attributes.${keys[1]}`, bytes: 601 },
+      { field: 'resource', bytes: 1204 },
+    ])
+  })
+
+  it('a key of just the bound, and a longer one that starts with it', () => {
+    const just = 'k'.repeat(512)
+    const attributes = { [just]: text('1'), [`${just}b`]: text('2') }
+    const { metadata } = sendOne({ attributes: pairs(attributes) })
+    expect(Object.values(metadata.attributes!)).toEqual(['1', '2'])
+  })
+
+  it('of one long key twice the last value stays', () => {
+    const entry = (value: string) => ({ key: 'k'.repeat(600), value: text(value) })
+    const { metadata } = sendOne({ attributes: [entry('1'), entry('2')] })
+    expect(metadata.attributes).toEqual({ ['k'.repeat(512)]: '2' })
   })
 
   it('the number of attributes', () => {
