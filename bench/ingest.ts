@@ -1,6 +1,8 @@
 // Ingest over HTTP, the product against a row per log, in turns within one run:
 //
-//   node bench/ingest.ts [--quick]
+//   node bench/ingest.ts [--quick] [512]
+//
+// A number runs the requests of that many records alone.
 //
 // Clients are saturating, so the time to an answer is that under full load, and depends on how
 // many clients there are. CPU is that of a target's workerd. Bytes are the SQLite database's.
@@ -29,7 +31,10 @@ const SHAPES = [
   { recordsPerRequest: 8192, requests: 24, clients: 3 },
 ]
 const REQUESTS_SHARE = isQuick ? 0.4 : 1
-const SCENARIOS: Scenario[] = SHAPES.flatMap((shape) => {
+const only = process.argv.find((argument) => /^\d+$/.test(argument))
+const SCENARIOS: Scenario[] = SHAPES.filter(
+  (shape) => only === undefined || shape.recordsPerRequest === Number(only),
+).flatMap((shape) => {
   const requests = Math.ceil(shape.requests * REQUESTS_SHARE)
   return (['protobuf', 'json'] as const).map((encoding) => ({ ...shape, encoding, requests }))
 })
