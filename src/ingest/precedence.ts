@@ -70,9 +70,6 @@ export const RESOURCE_PLACES = places('R')
 
 export const slotOf = (name: Slot): number => SLOTS.indexOf(name)
 
-const COLUMN_NAMES: ReadonlySet<string> = new Set(TEXT_COLUMNS)
-export const isTextColumn = (name: string): name is TextColumn => COLUMN_NAMES.has(name)
-
 /** 16 or 8 bytes as hexadecimal digits of any case, not all zero (otlp.md D7); else ''. */
 export function validId(text: string, digits: 32 | 16): string {
   if (text.length !== digits || !/^[0-9a-fA-F]+$/.test(text) || /^0+$/.test(text)) return ''
