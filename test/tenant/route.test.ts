@@ -287,11 +287,17 @@ describe('an answer that lacks a shard', () => {
     expect(await query(shards)).toMatchObject({ ok: false, error: { code: 'unavailable' } })
   })
 
-  it('is the refusal when one of them refuses', async () => {
+  it('is the refusal when they refuse', async () => {
     const shards = await spread('partial-refused')
     const access = { ...shards.access, keyId: 'nobody' }
     const answer = await queryShards(shards.env, access, planOf(shards))
     expect(answer).toMatchObject({ ok: false, error: { code: 'unauthorized' } })
+  })
+
+  it('is the refusal of that shard, not an answer without it', async () => {
+    const shards = await spread('partial-gone')
+    await shards.real(1).destroy()
+    expect(await query(shards)).toMatchObject({ ok: false, error: { code: 'not_found' } })
   })
 
   it('is 503 for counts and for one record, which no other shard has', async () => {

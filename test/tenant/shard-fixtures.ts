@@ -36,6 +36,7 @@ export interface Shards {
 interface RealShard {
   append(caller: ShardCaller, append: Append): Promise<Result<Stored>>
   candidates(caller: ShardCaller, request: CandidatesRequest): Promise<Result<CandidatesReply>>
+  destroy(): Promise<void>
 }
 
 /** A new app with so many shards. */
