@@ -114,7 +114,7 @@ async function readSmall(
   })
   try {
     const body = await Promise.race([request.arrayBuffer(), late])
-    if (body === null) return slow(0)
+    if (body === null) return slow()
     return body.byteLength <= REQUEST_BYTES_MAX ? ok(new Uint8Array(body)) : tooLarge('body')
   } catch (e) {
     return err('bad_request', `the body broke off: ${(e as Error).message}`)
@@ -142,7 +142,7 @@ async function readAll(request: Request, reservation: Reservation): Promise<Resu
   try {
     for (;;) {
       const { done, value } = await reader.read()
-      if (isLate) return slow(length)
+      if (isLate) return slow()
       if (done) break
       length += value.length
       if (length > REQUEST_BYTES_MAX) return stop(tooLarge('body'))
@@ -150,7 +150,7 @@ async function readAll(request: Request, reservation: Reservation): Promise<Resu
       chunks.push(value)
     }
   } catch (e) {
-    if (isLate) return slow(length)
+    if (isLate) return slow()
     return err('bad_request', `the body broke off after ${length} bytes: ${(e as Error).message}`)
   } finally {
     clearTimeout(deadline)
@@ -193,11 +193,9 @@ function inflateBounded(inflate: Inflate, coding: string, sent: Uint8Array): Res
 const notThat = (coding: string, why: string) =>
   err('bad_request', `the body is not valid ${coding}: ${why}`)
 
-const slow = (length: number) =>
-  err(
-    'bad_request',
-    `the body was not complete after ${BODY_READ_MS_MAX / 1000} s: ${length} bytes came`,
-  )
+/** 503, because exporters repeat only that: a slow line may be faster in a minute. */
+const slow = () =>
+  err('unavailable', `the body was not complete after ${BODY_READ_MS_MAX / 1000} s`)
 
 const tooLarge = (what: string) =>
   err('too_large', `the ${what} is larger than ${REQUEST_BYTES_MAX} bytes; send smaller batches`, {

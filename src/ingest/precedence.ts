@@ -1,7 +1,7 @@
 // Which attribute feeds which column: otlp.md section 4 as a table. R is a resource attribute, A one
 // of the record; the first that is not empty wins, left to right.
 
-import { TEXT_COLUMNS, type TextColumn } from '../record.ts'
+import { TEXT_COLUMNS } from '../record.ts'
 
 /** What a record's attributes can fill: the text columns, and four parts that others are made of. */
 export const SLOTS = [

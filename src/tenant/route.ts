@@ -161,6 +161,7 @@ export async function queryShards(
       await scanCandidate(plan, candidate, source.shard, page, stats, slices)
     } catch (e) {
       // Bytes that were stored and can not be read: the answer says so and shows the rest.
+      if (!(e instanceof CorruptSegment)) throw e
       console.error(`shard ${source.shard} row ${candidate.seq} is corrupt`, e)
       corrupt.push({ code: 'block_corrupt', shard: source.shard, block: candidate.seq })
     }
@@ -211,7 +212,7 @@ export async function readRecord(
   for (const candidate of reply.data.candidates) {
     let firstSeq = candidate.seq
     for (const bytes of unpackSegments(candidate.segments)) {
-      const batch = decodeSegment(bytes)
+      const batch = readSegment(bytes)
       if (seq < firstSeq + batch.length) return ok(recordView(batch, seq - firstSeq, shard, seq))
       firstSeq += batch.length
     }
@@ -264,6 +265,16 @@ class Slices {
   }
 }
 
+class CorruptSegment extends Error {}
+
+function readSegment(bytes: Uint8Array): RecordBatch {
+  try {
+    return decodeSegment(bytes)
+  } catch (e) {
+    throw new CorruptSegment('a stored segment can not be read', { cause: e })
+  }
+}
+
 async function scanCandidate(
   plan: Plan,
   candidate: Candidate,
@@ -274,7 +285,7 @@ async function scanCandidate(
 ): Promise<void> {
   let firstSeq = candidate.seq
   for (const bytes of unpackSegments(candidate.segments)) {
-    const batch = decodeSegment(bytes)
+    const batch = readSegment(bytes)
     await slices.yield()
     const matching: number[] = []
     for (let from = 0; from < batch.length; ) {

@@ -230,7 +230,7 @@ describe('a body that does not end', () => {
         expect(code).toBe('pending')
         await vi.advanceTimersByTimeAsync(1)
         await holding
-        expect(code).toBe('bad_request')
+        expect(code).toBe('unavailable')
         if (cancels) expect(state.wasCancelled).toBe(true)
         expect(vi.getTimerCount()).toBe(0)
       } finally {

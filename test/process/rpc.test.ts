@@ -99,7 +99,9 @@ describe('LoggerService', () => {
   refuses('a record that is none', 'bad_request', 'LOGS', 'write', 'shop', 'text')
   refuses('an unknown filter', 'bad_request', 'LOGS', 'query', 'shop', { sevrice: 'x' })
 
-  it('refuses a record that holds itself', async () => {
-    expect(await post('/cycle')).toMatchObject({ ok: false, error: { code: 'bad_request' } })
+  it('stores a record that holds itself as deep as the bound, and says so', async () => {
+    expect(await post('/cycle')).toMatchObject({ ok: true, data: { accepted: 1 } })
+    const found = await call('LOGS', 'query', 'shop', { q: 'round' })
+    expect(found.data.logs[0]?.metadata).toMatchObject({ cut: [{ field: 'attributes.self' }] })
   })
 })
