@@ -17,7 +17,12 @@ interface Inflated {
   buffer: Uint8Array
   engine: { bytesWritten: number }
 }
-type Inflate = (body: Uint8Array, options: { maxOutputLength: number; info: true }) => unknown
+interface InflateOptions {
+  chunkSize: number
+  maxOutputLength: number
+  info: true
+}
+type Inflate = (body: Uint8Array, options: InflateOptions) => unknown
 
 /** HTTP's `deflate` is the zlib format (RFC 9110 8.4.1.2). */
 const INFLATE = new Map<string, Inflate>([
@@ -168,6 +173,7 @@ function inflateBounded(inflate: Inflate, coding: string, sent: Uint8Array): Res
   try {
     for (let at = 0; at < sent.length || parts.length === 0; ) {
       const options = {
+        chunkSize: chunkBytesOf(sent.length - at),
         maxOutputLength: Math.max(REQUEST_BYTES_MAX - length, 1),
         info: true,
       } as const
@@ -189,6 +195,11 @@ function inflateBounded(inflate: Inflate, coding: string, sent: Uint8Array): Res
   }
   return ok(parts.length === 1 ? parts[0]! : concatBytes(parts))
 }
+
+/** Room for what logs usually inflate to: with the default of 16 KiB it takes a dozen calls. */
+const chunkBytesOf = (sent: number) =>
+  Math.min(Math.max(sent * INFLATED_TIMES, 16 * 1024), 1024 * 1024)
+const INFLATED_TIMES = 8
 
 const notThat = (coding: string, why: string) =>
   err('bad_request', `the body is not valid ${coding}: ${why}`)
