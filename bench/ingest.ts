@@ -39,7 +39,7 @@ const SCENARIOS: Scenario[] = SHAPES.filter(
   return (['protobuf', 'json'] as const).map((encoding) => ({ ...shape, encoding, requests }))
 })
 const TIME_MS = isQuick ? 2000 : 3000
-const ROUNDS = isQuick ? 1 : 3
+const ROUNDS = isQuick ? 1 : 5
 /** Time for work that goes on after the last answer; it counts as CPU of the round. */
 const SETTLE_MS = 300
 
