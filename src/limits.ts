@@ -82,7 +82,7 @@ export const CANDIDATE_BYTES_MAX = 16 * MIB
 export const QUERY_LIMIT_DEFAULT = 100
 export const QUERY_LIMIT_MAX = 1000
 /** `q`, and every other value of a query: they travel with every plan. */
-export const QUERY_TEXT_BYTES_MAX = 4 * KIB
+export const QUERY_TEXT_CHARS_MAX = 4096
 /** Words in one `q`, those of phrases included. */
 export const QUERY_WORDS_MAX = 64
 /** Conditions on attributes in one query. */

@@ -10,7 +10,7 @@ import {
   QUERY_ATTRIBUTES_MAX,
   QUERY_LIMIT_DEFAULT,
   QUERY_LIMIT_MAX,
-  QUERY_TEXT_BYTES_MAX,
+  QUERY_TEXT_CHARS_MAX,
   QUERY_WORDS_MAX,
 } from '../limits.ts'
 import { LEVELS, levelOfWord, TEXT_COLUMNS, type TextColumn } from '../record.ts'
@@ -152,10 +152,10 @@ function readParameters(parameters: Iterable<[string, string]>): Map<string, str
     }
     if (given.has(name)) throw new BadParameter(name, `parameter ${quote(name)} is given twice`)
     if (value === '') throw new BadParameter(name, `parameter ${quote(name)} has no value`)
-    if (value.length > QUERY_TEXT_BYTES_MAX) {
+    if (value.length > QUERY_TEXT_CHARS_MAX) {
       throw new BadParameter(
         name,
-        `parameter ${quote(name)} is longer than ${QUERY_TEXT_BYTES_MAX} characters`,
+        `parameter ${quote(name)} is longer than ${QUERY_TEXT_CHARS_MAX} characters`,
       )
     }
     given.set(name, value)
@@ -210,7 +210,7 @@ function readLevels(text: string): number {
 }
 
 /** What the search language will give a meaning: refused until it does, not searched as a word. */
-const SYNTAX = /^(?:[-(]|.*[)*]$|\*|(?:AND|OR|NOT)$|[\w.]+:\S)/
+const SYNTAX = /^(?:[-(]|.*[)*]$|\*|(?:AND|OR|NOT)$|[A-Za-z_][\w.]*:\S)/
 
 /** Words and "phrases": each must be in the message. */
 function readWords(q: string): Condition {

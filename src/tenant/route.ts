@@ -352,21 +352,19 @@ async function refill(
   source: Source,
   maxSeqs: (number | null)[],
 ): Promise<Failure | null> {
-  const { shard, next } = source
+  const { shard } = source
   const maxSeq = maxSeqs[shard] ?? null
+  const bytesMax = shareOf(access, CANDIDATE_BYTES_MAX)
+  let { next } = source
   source.next = null
-  const reply = await askCandidates(
-    env,
-    access,
-    plan,
-    shard,
-    next,
-    shareOf(access, CANDIDATE_BYTES_MAX),
-    maxSeq,
-  )
-  if (!reply.ok) return reply.error
-  source.left = reply.data.candidates
-  source.next = reply.data.next
+  // A reply may be empty and still have a next, where what it chose was gone when it was read.
+  do {
+    const reply = await askCandidates(env, access, plan, shard, next, bytesMax, maxSeq)
+    if (!reply.ok) return reply.error
+    source.left = reply.data.candidates
+    next = reply.data.next
+  } while (source.left.length === 0 && next !== null)
+  source.next = next
   return null
 }
 

@@ -32,7 +32,13 @@ describe('filters', () => {
         code: '200',
         timestamp: T + 1,
       },
-      { message: 'reset', level: 'fatal', service: 'web', user_id: 'u1', timestamp: T + 2 },
+      {
+        message: 'reset at 10:30:15',
+        level: 'fatal',
+        service: 'web',
+        user_id: 'u1',
+        timestamp: T + 2,
+      },
       { message: '数据库 连接失败', level: 'debug', trace_id: 'a'.repeat(32), timestamp: T + 3 },
       {
         message: 'connections',
@@ -60,6 +66,7 @@ describe('filters', () => {
     await finds('attr.code=true', [4])
     await finds('attr.code=2', [])
     await finds('attr.list=%5B1,%7B%22a%22:null%7D%5D', [4])
+    await finds('q=at+10:30', [2])
     await finds('q=connection', [0, 1])
     await finds('q=CONNECTION+reset', [0])
     await finds('q=%22reset+by+peer%22', [0])

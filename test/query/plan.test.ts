@@ -2,7 +2,7 @@
 // belongs to.
 
 import { describe, expect, it } from 'vitest'
-import { QUERY_ATTRIBUTES_MAX, QUERY_TEXT_BYTES_MAX } from '../../src/limits.ts'
+import { QUERY_ATTRIBUTES_MAX, QUERY_TEXT_CHARS_MAX } from '../../src/limits.ts'
 import {
   ALL_LEVELS,
   type Condition,
@@ -83,7 +83,7 @@ describe('planQuery', () => {
   refuses('limit=1001', 'bad_request', 'limit', '1 to 1000')
   refuses('since=soon', 'bad_request', 'since', 'soon')
   refuses('until=soon', 'bad_request', 'until', 'soon')
-  refuses(`service=${'x'.repeat(QUERY_TEXT_BYTES_MAX + 1)}`, 'bad_request', 'service', '4096')
+  refuses(`service=${'x'.repeat(QUERY_TEXT_CHARS_MAX + 1)}`, 'bad_request', 'service', '4096')
   refuses('q=a "b', 'bad_query', 'q', 'column 3')
   refuses('q=a (b)', 'bad_query', 'q', 'column 3')
   refuses('q=level:error', 'bad_query', 'q', 'column 1')
