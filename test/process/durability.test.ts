@@ -19,9 +19,11 @@ describe('kill -9', () => {
       const collector = await startCollector()
       try {
         const client = clientOf(collector.url, collector.adminKey)
-        const app = await client.makeApp('durable')
-        const sent = new Set<string>()
+        const rounds: { app: App; sent: Set<string> }[] = []
         for (let round = 0; round < ROUNDS; round++) {
+          // An app a round: what one round stored is read back without the load of all before it.
+          const app = await client.makeApp(`durable-${round}`)
+          const sent = new Set<string>()
           const unanswered = await loadUntilKilled(collector, client, app, round, random, sent)
           await collector.restart()
           // What an exporter does: the requests whose answer was lost are sent again.
@@ -29,10 +31,11 @@ describe('kill -9', () => {
             expect((await client.sendOtlpJson(app, body)).status).toBe(200)
             for (const message of messages) sent.add(message)
           }
-          const stored = (await client.findLogs(app)).map(({ message }) => message)
-          expect(stored.length, 'records stored, each once').toBe(new Set(stored).size)
-          expect(new Set(stored)).toEqual(sent)
+          rounds.push({ app, sent })
+          await expectAll(client, app, sent)
         }
+        // And no later kill took anything from an earlier round.
+        for (const { app, sent } of rounds) await expectAll(client, app, sent)
       } finally {
         await collector.stop()
       }
@@ -40,6 +43,12 @@ describe('kill -9', () => {
     120_000 + ROUNDS * 30_000,
   )
 })
+
+async function expectAll(client: Client, app: App, sent: Set<string>): Promise<void> {
+  const stored = (await client.findLogs(app)).map(({ message }) => message)
+  expect(stored.length, 'records stored, each once').toBe(new Set(stored).size)
+  expect(new Set(stored)).toEqual(sent)
+}
 
 /** Requests that got no answer; the messages of those that did are added to `acknowledged`. */
 async function loadUntilKilled(
