@@ -38,6 +38,12 @@ export interface Need {
 /** Ours has 60; a foreign credential may be longer, and is not worth hashing. */
 const KEY_CHARS_MAX = 512
 
+/** What a deployment without its secret answers to everything but /health. */
+export const NOT_CONFIGURED = err(
+  'not_configured',
+  'this deployment has no ADMIN_KEY: set it with `wrangler secret put ADMIN_KEY`, or in .dev.vars for a local run',
+)
+
 /** The caller by the headers alone. Without a configured ADMIN_KEY nobody is let in. */
 export async function authenticate(
   env: Env,
@@ -46,10 +52,7 @@ export async function authenticate(
 ): Promise<Result<Caller>> {
   const adminKey = env.ADMIN_KEY?.trim()
   if (!adminKey) {
-    return err(
-      'not_configured',
-      'this deployment has no ADMIN_KEY: set it with `wrangler secret put ADMIN_KEY`, or in .dev.vars for a local run',
-    )
+    return NOT_CONFIGURED
   }
   const sent = sentKey(headers)
   if (!sent.ok) return sent
@@ -103,6 +106,19 @@ export function scopeOf(caller: Caller, { need, appId }: Need): Result<string> {
   }
   return ok(own)
 }
+
+/** Both steps at once, for a door that knows the app before it knows the caller. */
+export async function authorize(env: Env, headers: Headers, need: Need): Promise<Result<Access>> {
+  const nowMs = Date.now()
+  const caller = await authenticate(env, headers, nowMs)
+  return caller.ok ? accessFor(env, caller.data, { ...need, nowMs }) : caller
+}
+
+/** Whose records a query with this access is about (query/plan.ts). */
+export const queryScopeOf = ({ tenant, workspaceId }: Access) => ({
+  tenantId: tenant.tenantId,
+  workspaceId,
+})
 
 /** The access of a caller to the one app it works on. */
 export async function accessFor(

@@ -58,7 +58,7 @@ export async function readBody(request: Request, appId: string): Promise<Result<
   const declared = Number(request.headers.get('content-length') ?? 0)
   if (declared > REQUEST_BYTES_MAX) return tooLarge('body')
   const reservation = new Reservation(appId)
-  const sent = await readAll(request, reservation)
+  const sent = await readAll(request, declared, reservation)
   if (!sent.ok) {
     reservation.release()
     return sent
@@ -128,8 +128,11 @@ async function readSmall(
   }
 }
 
-async function readAll(request: Request, reservation: Reservation): Promise<Result<Uint8Array>> {
-  const declared = Number(request.headers.get('content-length') ?? 0)
+async function readAll(
+  request: Request,
+  declared: number,
+  reservation: Reservation,
+): Promise<Result<Uint8Array>> {
   if (declared > 0 && declared <= SMALL_BYTES_MAX) return readSmall(request, declared, reservation)
   const chunks: Uint8Array[] = []
   let length = 0

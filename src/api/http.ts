@@ -6,6 +6,7 @@ import { REQUEST_ID_CHARS_MAX } from '../limits.ts'
 import { BUG, err, ok } from '../result.ts'
 import { adminRoutes } from './admin-routes.ts'
 import { answer, type HonoEnv } from './answer.ts'
+import { NOT_CONFIGURED } from './auth.ts'
 import { ingestRoutes, OTLP_PATH } from './ingest-routes.ts'
 import { otlpFailure, otlpMediaOf } from './otlp-answer.ts'
 import { queryRoutes } from './query-routes.ts'
@@ -47,11 +48,6 @@ export function createApp(): Hono<HonoEnv> {
 /** A failure in the protocol of the door it happened at. */
 const fail = (c: Context<HonoEnv>, failed: ReturnType<typeof err>) =>
   c.req.path === OTLP_PATH ? otlpFailure(otlpMediaOf(c.req.raw), failed.error) : answer(c, failed)
-
-const NOT_CONFIGURED = err(
-  'not_configured',
-  'this deployment has no ADMIN_KEY: set it with `wrangler secret put ADMIN_KEY`, or in .dev.vars for a local run',
-)
 
 /** X-Request-ID as the sender gave it, when it is short and printable. */
 function sentRequestId(c: Context): string | null {

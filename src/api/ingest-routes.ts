@@ -12,7 +12,7 @@ import { err, type Failure, ok, type Result } from '../result.ts'
 import { batchIdOf } from '../tenant/batch-id.ts'
 import { appendRecords, noteRefused } from '../tenant/route.ts'
 import { answer, type HonoEnv } from './answer.ts'
-import { type Access, accessFor, authenticate } from './auth.ts'
+import { type Access, authorize } from './auth.ts'
 import { readBody } from './body.ts'
 import { mediaTypeOf, otlpFailure, otlpMediaOf, otlpSuccess } from './otlp-answer.ts'
 
@@ -101,12 +101,8 @@ export function linesAnswer({ accepted, rejected }: Ingested): Result<Ingested> 
   return err('bad_request', `record ${index}, ${field}: ${message}${more}`, answer)
 }
 
-async function ingestAccess(c: Context<HonoEnv>, appId: string | null): Promise<Result<Access>> {
-  const nowMs = Date.now()
-  const caller = await authenticate(c.env, c.req.raw.headers, nowMs)
-  if (!caller.ok) return caller
-  return accessFor(c.env, caller.data, { need: 'ingest', appId, nowMs })
-}
+const ingestAccess = (c: Context<HonoEnv>, appId: string | null): Promise<Result<Access>> =>
+  authorize(c.env, c.req.raw.headers, { need: 'ingest', appId })
 
 type Decode = (
   body: Uint8Array,

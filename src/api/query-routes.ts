@@ -5,14 +5,14 @@ import { planQuery } from '../query/plan.ts'
 import { err, ok, type Result } from '../result.ts'
 import { queryShards, readRecord, readStats } from '../tenant/route.ts'
 import { answer, type HonoEnv } from './answer.ts'
-import { type Access, accessFor, authenticate, requireUnbound } from './auth.ts'
+import { type Access, authorize, queryScopeOf, requireUnbound } from './auth.ts'
 
 export const queryRoutes = new Hono<HonoEnv>()
 
 queryRoutes.get('/logs', async (c) => {
   const access = await readAccess(c, c.req.query('app_id') ?? null)
   if (!access.ok) return answer(c, access)
-  const scope = scopeOfQuery(access.data)
+  const scope = queryScopeOf(access.data)
   const plan = planQuery(new URL(c.req.url).searchParams, scope, Date.now())
   return answer(c, plan.ok ? await queryShards(c.env, access.data, plan.data) : plan)
 })
@@ -41,14 +41,5 @@ queryRoutes.get('/stats/:app_id', async (c) => {
   return answer(c, stats.ok ? ok({ app_id: appId, ...stats.data }) : stats)
 })
 
-const scopeOfQuery = ({ tenant, workspaceId }: Access) => ({
-  tenantId: tenant.tenantId,
-  workspaceId,
-})
-
-async function readAccess(c: Context<HonoEnv>, appId: string | null): Promise<Result<Access>> {
-  const nowMs = Date.now()
-  const caller = await authenticate(c.env, c.req.raw.headers, nowMs)
-  if (!caller.ok) return caller
-  return accessFor(c.env, caller.data, { need: 'read', appId, nowMs })
-}
+const readAccess = (c: Context<HonoEnv>, appId: string | null): Promise<Result<Access>> =>
+  authorize(c.env, c.req.raw.headers, { need: 'read', appId })

@@ -11,7 +11,7 @@ import { planQuery } from '../query/plan.ts'
 import type { Rejected } from '../record.ts'
 import { BUG, err, ok, type Result } from '../result.ts'
 import { appendRecords, type QueryAnswer, queryShards } from '../tenant/route.ts'
-import { type Access, ownerAccess } from './auth.ts'
+import { type Access, ownerAccess, queryScopeOf } from './auth.ts'
 import { linesAnswer } from './ingest-routes.ts'
 
 /** A record as POST /logs takes it: `level`, `message`, any column by its name, anything else. */
@@ -61,8 +61,7 @@ export class LoggerService extends WorkerEntrypoint<Env, { app_id?: string }> {
     if (!access.ok) return access
     const parameters = parametersOf(filters, access.data)
     if (!parameters.ok) return parameters
-    const { tenant, workspaceId } = access.data
-    const plan = planQuery(parameters.data, { tenantId: tenant.tenantId, workspaceId }, nowMs)
+    const plan = planQuery(parameters.data, queryScopeOf(access.data), nowMs)
     return plan.ok ? queryShards(this.env, access.data, plan.data) : plan
   }
 

@@ -210,11 +210,8 @@ export async function readRecord(
   )
   if (!reply.ok) return reply
   for (const candidate of reply.data.candidates) {
-    let firstSeq = candidate.seq
-    for (const bytes of unpackSegments(candidate.segments)) {
-      const batch = readSegment(bytes)
+    for (const { batch, firstSeq } of batchesOf(candidate)) {
       if (seq < firstSeq + batch.length) return ok(recordView(batch, seq - firstSeq, shard, seq))
-      firstSeq += batch.length
     }
   }
   return ok(null)
@@ -267,6 +264,16 @@ class Slices {
 
 class CorruptSegment extends Error {}
 
+/** A row's batches, decoded one by one, each with its first record's sequence number. */
+function* batchesOf(candidate: Candidate) {
+  let firstSeq = candidate.seq
+  for (const bytes of unpackSegments(candidate.segments)) {
+    const batch = readSegment(bytes)
+    yield { batch, firstSeq }
+    firstSeq += batch.length
+  }
+}
+
 function readSegment(bytes: Uint8Array): RecordBatch {
   try {
     return decodeSegment(bytes)
@@ -283,9 +290,7 @@ async function scanCandidate(
   stats: QueryStats,
   slices: Slices,
 ): Promise<void> {
-  let firstSeq = candidate.seq
-  for (const bytes of unpackSegments(candidate.segments)) {
-    const batch = readSegment(bytes)
+  for (const { batch, firstSeq } of batchesOf(candidate)) {
     await slices.yield()
     const matching: number[] = []
     for (let from = 0; from < batch.length; ) {
@@ -298,7 +303,6 @@ async function scanCandidate(
       from = to
     }
     page.add(batch, matching, shard, firstSeq)
-    firstSeq += batch.length
     stats.rows += batch.length
   }
   stats.blocks.opened++
