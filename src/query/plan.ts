@@ -36,12 +36,16 @@ export interface Position {
   seq: number
 }
 
-export interface Plan {
+/** Which records: every condition holds, and the time lies in the range. */
+export interface RecordFilter {
   filter: Condition[]
   /** Inclusive. */
   since: Time | null
   /** Exclusive. */
   until: Time | null
+}
+
+export interface Plan extends RecordFilter {
   order: 'asc' | 'desc'
   limit: number
   /** Names the filter, range as written and order; a cursor of another plan is refused. */

@@ -3,9 +3,13 @@
 // In the query's order: newest first goes by a row's latest time, oldest first by its earliest, so
 // that a reader who has a full page may stop at the first row that can hold nothing better.
 
+import type { RecordFilter } from '../query/plan.ts'
+import type { Tombstone } from '../query/tombstone.ts'
 import type { WalIndex } from './wal-index.ts'
 
 export interface CandidatesRequest {
+  /** What is asked for: blocks that can not hold it are left out. */
+  filter: RecordFilter
   /** Only rows that may hold a time in minMs..maxMs (both included). */
   minMs: number
   maxMs: number
@@ -14,39 +18,56 @@ export interface CandidatesRequest {
   order: 'asc' | 'desc'
   /** Only records up to this sequence number: the set an earlier page fixed. null: all there are. */
   maxSeq: number | null
-  /** Only the row that holds this record. */
-  onlySeq: number | null
+  /** Only rows that reach into this range of sequence numbers, both included. */
+  onlyRange: { firstSeq: number; lastSeq: number } | null
   /** Stored bytes in the reply, one row at least. */
   bytesMax: number
   /** `next` of the reply before. */
   after: CandidatePlace | null
+  /** Count instead of bringing, where the catalog knows exactly how many records match. */
+  counts: boolean
 }
 
-/** A row's place in the query's order. */
+/** Where a reply ended. */
 export interface CandidatePlace {
   ms: number
   seq: number
+  /** Blocks made since are brought whatever their place: they hold what rows behind it held. */
+  lastBlock: number
 }
 
-/** A row to open. */
+/** A row to open: a wal row, or a sealed block. */
 export interface ChosenRow {
+  /** Its first sequence number, and its last. */
   seq: number
+  lastSeq: number
   minMs: number
   maxMs: number
   records: number
 }
 
 export interface Candidate extends ChosenRow {
-  /** Segments back to back (block/segment.ts). */
-  segments: Uint8Array
+  from:
+    /** Segments back to back (block/segment.ts) of a wal row, stored at `receivedMs`. */
+    | { kind: 'segments'; bytes: Uint8Array; receivedMs: number }
+    /** A Parquet file. */
+    | { kind: 'block'; bytes: Uint8Array }
+    /** A Parquet file in the archive, and how long it is. */
+    | { kind: 'object'; key: string; size: number }
+  /** Made since the reply before: it stands out of order, and holds rows that may have been brought already. */
+  isNew: boolean
 }
 
 export interface CandidatesReply {
   /** The set's highest sequence number; later pages ask for exactly this set. */
   maxSeq: number
   considered: number
-  skipped: { time: number; values: number }
+  skipped: { time: number; values: number; filter: number; pattern: number }
   candidates: Candidate[]
+  /** Records of blocks that were counted and are not among the candidates. */
+  counted: number
+  /** Deletions in force that may touch what is brought. */
+  tombstones: Tombstone[]
   next: CandidatePlace | null
 }
 
