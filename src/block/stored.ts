@@ -1,7 +1,7 @@
 // Records as a shard keeps them: a batch, with what only the shard knows of each record. Segments,
 // hot and cold blocks all become this before anything looks at them.
 
-import type { RecordBatch } from '../record.ts'
+import { type AttributeColumn, type RecordBatch, TEXT_COLUMNS } from '../record.ts'
 
 /**
  * Every array has `batch.length` entries. Read from a block, `batch` may hold only the columns that
@@ -26,4 +26,58 @@ export function storedSegment(
   const seqs = new Float64Array(batch.length)
   for (let row = 0; row < batch.length; row++) seqs[row] = firstSeq + row
   return { batch, seqs, receivedMs: new Float64Array(batch.length).fill(receivedMs), patterns: null }
+}
+
+/** Only these rows, ascending, of a batch that has all its columns. */
+export function keepRows(stored: StoredBatch, rows: number[]): StoredBatch {
+  const { batch, seqs, receivedMs, patterns } = stored
+  if (rows.length === batch.length) return stored
+  const pick = <T>(values: T[]): T[] => rows.map((row) => values[row]!)
+  const text = { ...batch.text }
+  for (const column of TEXT_COLUMNS) text[column] = pick(batch.text[column])
+  const kept: RecordBatch = {
+    ...batch,
+    length: rows.length,
+    timeMs: pick(batch.timeMs),
+    timeNs: pick(batch.timeNs),
+    observedMs: pick(batch.observedMs),
+    observedNs: pick(batch.observedNs),
+    level: pick(batch.level),
+    severityNumber: pick(batch.severityNumber),
+    severityText: pick(batch.severityText),
+    message: pick(batch.message),
+    text,
+    body: pick(batch.body),
+    attributes: keepAttributes(batch.attributes, rows),
+    attributesRest: pick(batch.attributesRest),
+    resource: pick(batch.resource),
+    scope: pick(batch.scope),
+    otel: pick(batch.otel),
+    cut: pick(batch.cut),
+    bytes: batch.bytes.length > 0 ? pick(batch.bytes) : [],
+  }
+  return {
+    batch: kept,
+    seqs: Float64Array.from(rows, (row) => seqs[row]!),
+    receivedMs: Float64Array.from(rows, (row) => receivedMs[row]!),
+    patterns: patterns && pick(patterns),
+  }
+}
+
+/** Columns none of whose values is kept go: a deleted value must not stay behind. */
+function keepAttributes(columns: AttributeColumn[], rows: number[]): AttributeColumn[] {
+  const kept: AttributeColumn[] = []
+  for (const column of columns) {
+    const values: AttributeColumn['values'] = []
+    const places: number[] = []
+    let at = 0
+    for (const [place, row] of rows.entries()) {
+      while (at < column.rows.length && column.rows[at]! < row) at++
+      if (column.rows[at] !== row) continue
+      places.push(place)
+      values.push(column.values[at]!)
+    }
+    if (places.length > 0) kept.push({ ...column, rows: places, values })
+  }
+  return kept
 }

@@ -61,11 +61,13 @@ export interface Candidate extends ChosenRow {
 export interface CandidatesReply {
   /** The set's highest sequence number; later pages ask for exactly this set. */
   maxSeq: number
+  /** Of the whole set, in the first reply; 0 in later ones. */
   considered: number
+  /** By time and level also of the whole set, in the first reply; the rest as far as was looked. */
   skipped: { time: number; values: number; filter: number; pattern: number }
   candidates: Candidate[]
-  /** Records of blocks that were counted and are not among the candidates. */
-  counted: number
+  /** Records of blocks that were counted, and the ranges of sequence numbers these blocks hold. */
+  counted: { records: number; ranges: [first: number, last: number][] }
   /** Deletions in force that may touch what is brought. */
   tombstones: Tombstone[]
   next: CandidatePlace | null
