@@ -45,6 +45,8 @@ export const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (tenant_id, shard)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX owed_next ON owed (next_ms);`,
+  // JSON of what was set (tenant/settings.ts); null: nothing ever.
+  `ALTER TABLE tenant ADD COLUMN settings TEXT;`,
 ]
 
 /** Brings the database to the newest schema. All or nothing per step; cheap when there is none. */
@@ -74,6 +76,7 @@ export type TenantRow = {
   created_ms: number
   version: number
   deleted_ms: number | null
+  settings: string | null
 }
 export type KeyRow = {
   key_id: string

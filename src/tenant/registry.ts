@@ -12,6 +12,7 @@ import type { Env } from '../env.ts'
 import { err, ok, type Result } from '../result.ts'
 import { type KeyRow, migrate, type TenantRow } from './registry-schema.ts'
 import { shardStub } from './route.ts'
+import { type ColumnNames, type Settings, settingsOf } from './settings.ts'
 
 export type Role = 'ingest' | 'read' | 'admin'
 
@@ -21,6 +22,8 @@ export interface Tenant {
   appId: string
   shards: number
   locationHint: DurableObjectLocationHint | null
+  /** Its own attribute names for columns; a Worker may hold them a minute long. */
+  columns: ColumnNames
 }
 
 /** What one key may do. */
@@ -32,10 +35,11 @@ export interface Grant {
   tenant: Tenant
 }
 
-/** What a shard knows of its tenant's keys. A copy with a lower version than the one held is older. */
+/** What a shard knows of its tenant: settings and live keys. A copy with a lower version than the one held is older. */
 export interface KeyCopy {
   version: number
   tenant: Tenant
+  settings: Settings
   keys: { keyId: string; expiresMs: number | null }[]
 }
 
@@ -101,7 +105,7 @@ export class Registry extends DurableObject<Env> {
     const row = this.#sql
       .exec<TenantRow & KeyRow>(
         `SELECT k.key_id, k.role, k.workspace_id, k.expires_ms, k.last_used_day,
-                t.tenant_id, t.app_id, t.shards, t.location_hint
+                t.tenant_id, t.app_id, t.shards, t.location_hint, t.settings
          FROM api_key k JOIN tenant t ON t.tenant_id = k.tenant_id
          WHERE k.hash = ? AND t.deleted_ms IS NULL`,
         hashHex,
@@ -446,6 +450,7 @@ export class Registry extends DurableObject<Env> {
     return {
       version: row.version,
       tenant: tenantOf(row),
+      settings: settingsOf(row.settings),
       keys: keys.map((key) => ({ keyId: key.key_id, expiresMs: key.expires_ms })),
     }
   }
@@ -460,6 +465,7 @@ const tenantOf = (row: TenantRow): Tenant => ({
   appId: row.app_id,
   shards: row.shards,
   locationHint: row.location_hint,
+  columns: settingsOf(row.settings).columns,
 })
 
 const appOf = (row: TenantRow): App => ({

@@ -25,6 +25,7 @@ describe('apps', () => {
       appId: 'b',
       shards: 4,
       locationHint: 'weur',
+      columns: {},
     })
   })
 
