@@ -43,6 +43,8 @@ export const RECORD_BYTES_MAX = MIB
 export const RESOURCE_BYTES_MAX = 256 * KIB
 /** A text column of the schema: ids and names. The attribute it came from keeps the whole text. */
 export const COLUMN_BYTES_MAX = 1024
+/** An app's own attribute names for one column: each is a rank of its own (ingest/precedence.ts). */
+export const COLUMN_NAMES_MAX = 8
 /** Entries of `metadata.cut` in one record. */
 export const CUT_ENTRIES_MAX = 32
 /** (key, type) pairs of one batch with a column of their own; a million keys must not make a million arrays. */
@@ -56,10 +58,28 @@ export const ROW_BYTES_MAX = 1_900_000
 export const SEGMENT_RECORDS_MAX = 8192
 /** Raw bytes aimed at per segment: its JSON text is one string in memory, twice. */
 export const SEGMENT_RAW_BYTES_TARGET = 8 * MIB
+/** Unsealed bytes, records and rows at which the wal is sealed: what a query must read whole. */
+export const SEAL_BYTES = 1_000_000
+export const SEAL_RECORDS = 8192
+export const SEAL_ROWS = 256
+/** How long records wait unsealed at most; a quiet app gets small blocks, which are merged later. */
+export const SEAL_MS = 10 * 60 * 1000
+/** Unsealed bytes of one block: Parquet takes about as much, and must stay below ROW_BYTES_MAX. */
+export const SEAL_RUN_BYTES_MAX = 1_500_000
+/** Unsealed bytes at which appends wait for the seal: a shard must not outrun what seals it. */
+export const WAL_BYTES_MAX = 64 * MIB
+/** A block below both is merged with its neighbours. */
+export const SMALL_BLOCK_BYTES = 400_000
+export const SMALL_BLOCK_RECORDS = 4096
+/** Blocks that make one step of size: 144 blocks of a quiet day become 18, and these 3. */
+export const COMPACT_BLOCKS = 8
+/** Of the merged block: its records are all in the Sealer's memory at once. */
+export const COMPACT_BYTES_TARGET = 1_600_000
+export const COMPACT_RECORDS_MAX = 16_384
+/** Times a record is merged, deletions apart: each costs its share of CPU and of billed rows. */
+export const COMPACTIONS_MAX = 2
 /** Bytes of one tenant's shard: the platform's object holds 10 GB, and a full one cannot even compact. */
 export const DATABASE_BYTES_MAX = 9_000_000_000
-/** Unsealed rows of one shard: 33 bytes each in its memory, and every query looks at each. */
-export const WAL_ROWS_MAX = 1_000_000
 /** Appends waiting for their commit in one shard; above, 503: they are held in its 128 MB. */
 export const PENDING_BYTES_MAX = 32 * MIB
 /** How long the appends after a commit gather before the next one. */

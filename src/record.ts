@@ -26,6 +26,9 @@ export const TEXT_COLUMNS = [
 ] as const
 export type TextColumn = (typeof TEXT_COLUMNS)[number]
 
+/** An app's own attribute names for columns, before those everyone has: the first that is there fills it. */
+export type ColumnNames = Partial<Record<TextColumn, string[]>>
+
 /**
  * What an attribute column holds. `text` string; `int` an integer within ±(2^53-1); `num` any other
  * finite double (and doubles that happen to be whole); `bool`; `json` the JSON text of an array, a

@@ -4,6 +4,7 @@
 
 import { type Context, Hono } from 'hono'
 import { decodeLines } from '../ingest/lines.ts'
+import type { Arrival } from '../ingest/map.ts'
 import { decodeOtlpJson } from '../ingest/otlp-json.ts'
 import { decodeOtlpProtobuf } from '../ingest/otlp-protobuf.ts'
 import { REQUEST_ID_CHARS_MAX } from '../limits.ts'
@@ -104,10 +105,7 @@ export function linesAnswer({ accepted, rejected }: Ingested): Result<Ingested> 
 const ingestAccess = (c: Context<HonoEnv>, appId: string | null): Promise<Result<Access>> =>
   authorize(c.env, c.req.raw.headers, { need: 'ingest', appId })
 
-type Decode = (
-  body: Uint8Array,
-  arrival: { receivedMs: number; workspaceId: string | null; requestId: string | null },
-) => Result<RecordBatch>
+type Decode = (body: Uint8Array, arrival: Arrival) => Result<RecordBatch>
 
 /** From the content encoding to storage, the same for every format. */
 async function ingest(
@@ -128,8 +126,9 @@ async function ingest(
       return fail({ code: 'bad_request', message: text })
     }
     const { workspaceId } = access
+    const { columns } = access.tenant
     const requestId = door === 'lines' ? c.get('sentRequestId') : null
-    const batch = decode(bytes, { receivedMs: Date.now(), workspaceId, requestId })
+    const batch = decode(bytes, { receivedMs: Date.now(), workspaceId, requestId, columns })
     if (!batch.ok) return fail(batch.error)
     const identity = { door, mediaType, workspaceId, idempotencyKey, body: bytes }
     const batchId = batchIdOf(identity, batch.data)

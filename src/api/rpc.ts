@@ -72,7 +72,8 @@ export class LoggerService extends WorkerEntrypoint<Env, { app_id?: string }> {
   async #writeValue(appId: unknown, value: LogInput | LogInput[]): Promise<Result<Written>> {
     const access = await this.#access(appId)
     if (!access.ok) return access
-    const arrival = { receivedMs: Date.now(), workspaceId: null, requestId: null }
+    const { columns } = access.data.tenant
+    const arrival = { receivedMs: Date.now(), workspaceId: null, requestId: null, columns }
     const values = Array.isArray(value) ? value : [value]
     const batch = decodeRecords(values, access.data.tenant.appId, arrival)
     if (!batch.ok) return batch

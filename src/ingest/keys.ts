@@ -4,13 +4,13 @@
 import { ATTRIBUTE_KEY_BYTES_MAX } from '../limits.ts'
 import type { AttributeColumn, AttributeType } from '../record.ts'
 import { bytesOver, cutText, hashedKey } from './cut.ts'
-import { NO_RANK, RECORD_PLACES } from './precedence.ts'
+import type { Place, PlacesByName } from './precedence.ts'
 
 /** Where the values of an attribute go. */
 export interface Key {
   name: string
-  slot: number
-  rank: number
+  /** The columns its values can fill; nearly always none. */
+  places: readonly Place[]
   columns: Record<AttributeType, AttributeColumn | null>
   /** False for one that is made anew each time it is asked for: it never gets a column. */
   isKept: boolean
@@ -41,11 +41,17 @@ export class LongKeys {
 
 /** A million keys must not make a million objects: what comes later is not remembered. */
 const KEYS_MAX = 4096
+const NO_PLACES: readonly Place[] = []
 
 export class Keys {
   /** Those seen so far that can fill a slot. */
   readonly ofSlots: Key[] = []
   readonly #keys = new Map<string, Key>()
+  readonly #places: PlacesByName
+
+  constructor(places: PlacesByName) {
+    this.#places = places
+  }
 
   get(sentName: string): Key {
     const known = this.#keys.get(sentName)
@@ -54,24 +60,22 @@ export class Keys {
     // The long name itself is not remembered: a thousand of them are megabytes.
     if (cutBytes > 0) {
       const start = cutText(sentName, ATTRIBUTE_KEY_BYTES_MAX)
-      return newKey(start, cutBytes, hashedKey(sentName))
+      return newKey(start, NO_PLACES, cutBytes, hashedKey(sentName))
     }
-    const key = newKey(sentName, 0, '')
+    const key = newKey(sentName, this.#places.get(sentName) ?? NO_PLACES, 0, '')
     // Keys that fill a slot are few and must be found again, however many came before.
-    if (key.slot < 0 && this.#keys.size >= KEYS_MAX) return key
+    if (key.places.length === 0 && this.#keys.size >= KEYS_MAX) return key
     key.isKept = true
     this.#keys.set(sentName, key)
-    if (key.slot >= 0) this.ofSlots.push(key)
+    if (key.places.length > 0) this.ofSlots.push(key)
     return key
   }
 }
 
-function newKey(name: string, cutBytes: number, hashedName: string): Key {
-  const place = cutBytes > 0 ? undefined : RECORD_PLACES.get(name)
+function newKey(name: string, places: readonly Place[], cutBytes: number, hashedName: string): Key {
   return {
     name,
-    slot: place?.slot ?? -1,
-    rank: place?.rank ?? NO_RANK,
+    places,
     columns: { text: null, int: null, num: null, bool: null, json: null },
     isKept: false,
     seen: -1,

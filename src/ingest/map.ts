@@ -22,6 +22,7 @@ import {
 import {
   type AttributeColumn,
   type AttributeType,
+  type ColumnNames,
   emptyBatch,
   levelOf,
   type RecordBatch,
@@ -31,7 +32,7 @@ import { Context } from './context.ts'
 import { bytesOver, cutDepth, cutText, utf8Bytes } from './cut.ts'
 import { type Key, Keys, LongKeys } from './keys.ts'
 import { OtelTexts } from './otel.ts'
-import { RECORD_PLACES, slotOf } from './precedence.ts'
+import { type Places, placesOf, slotOf } from './precedence.ts'
 import { Slots } from './slots.ts'
 import { KeptBytes, TooLarge, tooManyRecords } from './too-large.ts'
 import { cutValue, firstElement, jsonOf, objectText, textOf, type Value } from './value.ts'
@@ -43,6 +44,8 @@ export interface Arrival {
   workspaceId: string | null
   /** The sender's X-Request-ID: of records at the REST door that have none. */
   requestId: string | null
+  /** The app's own names for columns; absent: it has none. */
+  columns?: ColumnNames
 }
 
 /** A text of fewer UTF-16 units is within ATTRIBUTE_BYTES_MAX whatever it holds. */
@@ -69,7 +72,8 @@ export class BatchWriter {
   readonly batch: RecordBatch
   readonly #arrival: Arrival
   readonly #columns: (string | null)[][]
-  readonly #keys = new Keys()
+  readonly #places: Places
+  readonly #keys: Keys
   readonly #longKeys = new LongKeys()
   readonly #resources = new Map<string, number>()
   readonly #longTexts = new Map<string, { bytes: number; text: string }>()
@@ -84,7 +88,7 @@ export class BatchWriter {
   readonly #kept = new KeptBytes()
   /** The slots are still those of an earlier resource. */
   #isResourceNew = false
-  readonly #slots = new Slots()
+  readonly #slots: Slots
 
   // The record between begin and end. Decoders set the public ones.
 
@@ -125,6 +129,9 @@ export class BatchWriter {
   constructor(arrival: Arrival) {
     this.batch = emptyBatch(arrival.receivedMs)
     this.#arrival = arrival
+    this.#places = placesOf(arrival.columns)
+    this.#keys = new Keys(this.#places.record)
+    this.#slots = new Slots(this.#places.resource)
     this.#columns = TEXT_COLUMNS.map((name) => this.batch.text[name])
     this.beginResource()
     this.endResource(0, '')
@@ -324,8 +331,8 @@ export class BatchWriter {
 
   /** Counts an attribute that is not kept. It may still fill a column, as it would elsewhere. */
   leaveOut(name: string, value: Value): void {
-    const place = RECORD_PLACES.get(name)
-    if (place !== undefined) this.#slots.offer(place.slot, place.rank, textOf(value))
+    const places = this.#places.record.get(name)
+    if (places !== undefined) this.#slots.offer(places, textOf(value))
     const { type, text, bytes } = value
     const valueBytes = type === 'text' ? utf8Bytes(text) : type === 'json' ? bytes : 8
     this.#leftOutBytes += utf8Bytes(name) + valueBytes
@@ -342,22 +349,22 @@ export class BatchWriter {
         text = cutText(sent, ATTRIBUTE_BYTES_MAX)
       }
     }
-    if (key.slot >= 0) this.#slots.offer(key.slot, key.rank, text)
+    if (key.places.length > 0) this.#slots.offer(key.places, text)
     this.#put(key, 'text', text, text.length)
   }
 
   attributeNumber(key: Key, type: 'int' | 'num', number: number): void {
-    if (key.slot >= 0) this.#slots.offer(key.slot, key.rank, String(number))
+    if (key.places.length > 0) this.#slots.offer(key.places, String(number))
     this.#put(key, type, number, 8)
   }
 
   attributeBool(key: Key, bool: boolean): void {
-    if (key.slot >= 0) this.#slots.offer(key.slot, key.rank, String(bool))
+    if (key.places.length > 0) this.#slots.offer(key.places, String(bool))
     this.#put(key, 'bool', bool, 1)
   }
 
   #attributeJson(key: Key, value: Value): void {
-    if (key.slot >= 0) this.#slots.offer(key.slot, key.rank, firstElement(value.text))
+    if (key.places.length > 0) this.#slots.offer(key.places, firstElement(value.text))
     const sent = value.bytes
     const isCut = cutValue(value) > 0
     if (isCut) this.#noteCut(`attributes.${key.name}`, sent)
@@ -397,7 +404,7 @@ export class BatchWriter {
 
   /** Removes the value this record already has for the key: the last one wins. */
   #takeBack(key: Key): void {
-    if (key.slot >= 0) this.#isTakenBack = true
+    if (key.places.length > 0) this.#isTakenBack = true
     if (key.column !== null) dropLast(key.column)
     else this.#rest?.delete(key.name)
   }
@@ -407,16 +414,10 @@ export class BatchWriter {
     this.#slots.restart()
     for (const key of this.#keys.ofSlots) {
       if (key.seen !== this.index) continue
-      if (key.column === null)
-        this.#slots.offer(key.slot, key.rank, firstElement(`[${this.#rest?.get(key.name)}]`))
-      else {
-        const kept = key.column.values.at(-1)!
-        this.#slots.offer(
-          key.slot,
-          key.rank,
-          key.column.type === 'json' ? firstElement(String(kept)) : String(kept),
-        )
-      }
+      const { column } = key
+      const kept = column === null ? `[${this.#rest?.get(key.name)}]` : String(column.values.at(-1))
+      const isJson = column === null || column.type === 'json'
+      this.#slots.offer(key.places, isJson ? firstElement(kept) : kept)
     }
   }
 

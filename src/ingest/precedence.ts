@@ -1,7 +1,9 @@
 // Which attribute feeds which column: otlp.md section 4 as a table. R is a resource attribute, A one
-// of the record; the first that is not empty wins, left to right.
+// of the record; the first that is not empty wins, left to right. Names an app chose for a column come
+// before the table's, each first as an attribute of the record, then as one of the resource.
 
-import { TEXT_COLUMNS } from '../record.ts'
+import { COLUMN_NAMES_MAX } from '../limits.ts'
+import { type ColumnNames, TEXT_COLUMNS, type TextColumn } from '../record.ts'
 
 /** What a record's attributes can fill: the text columns, and four parts that others are made of. */
 export const SLOTS = [
@@ -55,18 +57,46 @@ export interface Place {
   rank: number
 }
 
-function places(kind: 'A' | 'R'): Map<string, Place> {
-  const found = new Map<string, Place>()
+/** By name of the attribute. */
+export type PlacesByName = ReadonlyMap<string, readonly Place[]>
+export interface Places {
+  record: PlacesByName
+  resource: PlacesByName
+}
+
+/** An app's own names rank from 1, so the table's begin behind them. */
+const TABLE_RANK_FIRST = 2 * COLUMN_NAMES_MAX + 1
+
+function tableOf(kind: 'A' | 'R'): PlacesByName {
+  const found = new Map<string, Place[]>()
   SLOTS.forEach((name, slot) => {
     PRECEDENCE[name].split(', ').forEach((source, i) => {
-      if (source.startsWith(`${kind} `)) found.set(source.slice(2), { slot, rank: i + 1 })
+      if (source.startsWith(`${kind} `)) add(found, source.slice(2), slot, TABLE_RANK_FIRST + i)
     })
   })
   return found
 }
 
-export const RECORD_PLACES = places('A')
-export const RESOURCE_PLACES = places('R')
+const TABLE: Places = { record: tableOf('A'), resource: tableOf('R') }
+
+/** Where the attributes of an app's records go. */
+export function placesOf(columns: ColumnNames | undefined): Places {
+  const own = Object.entries(columns ?? {}) as [TextColumn, string[]][]
+  if (own.length === 0) return TABLE
+  const record = new Map(TABLE.record)
+  const resource = new Map(TABLE.resource)
+  for (const [column, names] of own) {
+    names.forEach((name, i) => {
+      add(record, name, slotOf(column), 2 * i + 1)
+      add(resource, name, slotOf(column), 2 * i + 2)
+    })
+  }
+  return { record, resource }
+}
+
+function add(places: Map<string, readonly Place[]>, name: string, slot: number, rank: number) {
+  places.set(name, [...(places.get(name) ?? []), { slot, rank }])
+}
 
 export const slotOf = (name: Slot): number => SLOTS.indexOf(name)
 

@@ -6,7 +6,8 @@ import {
   FALLBACK_RANK,
   FIELD_RANK,
   NO_RANK,
-  RESOURCE_PLACES,
+  type Place,
+  type PlacesByName,
   SLOTS,
   slotOf,
   validId,
@@ -23,10 +24,15 @@ export class Slots {
   readonly texts: string[] = new Array(SLOT_COUNT).fill('')
   readonly #ranks: number[] = new Array(SLOT_COUNT).fill(NO_RANK)
   readonly #touched: number[] = []
+  readonly #resourcePlaces: PlacesByName
   /** By name of the attribute: of two with one name the last counts. */
   readonly #resourceOffers = new Map<string, string>()
   readonly #resourceTexts: string[] = new Array(SLOT_COUNT).fill('')
   readonly #resourceRanks: number[] = new Array(SLOT_COUNT).fill(NO_RANK)
+
+  constructor(resourcePlaces: PlacesByName) {
+    this.#resourcePlaces = resourcePlaces
+  }
 
   beginResource(): void {
     // Clearing allocates, and a request may hold ten million empty resources.
@@ -34,19 +40,20 @@ export class Slots {
   }
 
   offerOfResource(name: string, value: Value): void {
-    if (RESOURCE_PLACES.has(name)) this.#resourceOffers.set(name, textOf(value))
+    if (this.#resourcePlaces.has(name)) this.#resourceOffers.set(name, textOf(value))
   }
 
   endResource(): void {
     const texts = this.#resourceTexts.fill('')
     const ranks = this.#resourceRanks.fill(NO_RANK)
     for (const [name, text] of this.#resourceOffers) {
-      const { slot, rank } = RESOURCE_PLACES.get(name)!
       const isUnknown = name === 'service.name' && /^unknown_service(:|$)/.test(text)
-      const offered = isUnknown ? FALLBACK_RANK : rank
-      if (text === '' || offered > ranks[slot]!) continue
-      ranks[slot] = offered
-      texts[slot] = text
+      for (const { slot, rank } of this.#resourcePlaces.get(name)!) {
+        const offered = isUnknown ? FALLBACK_RANK : rank
+        if (text === '' || offered > ranks[slot]!) continue
+        ranks[slot] = offered
+        texts[slot] = text
+      }
     }
     if (texts[SERVICE] === '') texts[SERVICE] = 'unknown_service'
     for (let slot = 0; slot < SLOT_COUNT; slot++) {
@@ -66,8 +73,12 @@ export class Slots {
     this.#touched.length = 0
   }
 
-  /** Lets a record attribute fill a slot, unless something that ranks before it already did. */
-  offer(slot: number, rank: number, text: string): void {
+  /** Lets a record attribute fill its slots, unless something that ranks before it already did. */
+  offer(places: readonly Place[], text: string): void {
+    for (let i = 0; i < places.length; i++) this.#offerTo(places[i]!, text)
+  }
+
+  #offerTo({ slot, rank }: Place, text: string): void {
     if (text === '' || rank > this.#ranks[slot]!) return
     let kept = text
     if (slot === TRACE_ID || slot === SPAN_ID) {

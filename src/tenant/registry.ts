@@ -9,10 +9,11 @@
 import { DurableObject } from 'cloudflare:workers'
 import { Buffer } from 'node:buffer'
 import type { Env } from '../env.ts'
+import type { ColumnNames } from '../record.ts'
 import { err, ok, type Result } from '../result.ts'
 import { type KeyRow, migrate, type TenantRow } from './registry-schema.ts'
 import { shardStub } from './route.ts'
-import { type ColumnNames, type Settings, settingsOf } from './settings.ts'
+import { type Settings, settingsOf } from './settings.ts'
 
 export type Role = 'ingest' | 'read' | 'admin'
 

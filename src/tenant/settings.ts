@@ -1,6 +1,6 @@
 // What an app can set: its bounds, its defaults, and its form on the wire and in the registry.
 
-import type { TextColumn } from '../record.ts'
+import type { ColumnNames } from '../record.ts'
 
 /** The parameters of GET /logs as members of an object, as they were sent. */
 export type FilterObject = Record<string, string | number | boolean>
@@ -11,9 +11,6 @@ export interface RetentionRule {
   /** Whole days after the UTC day they were received on. */
   days: number
 }
-
-/** Attribute names that fill a column before those everyone has, the first that is there wins. */
-export type ColumnNames = Partial<Record<TextColumn, string[]>>
 
 export interface Settings {
   /** In order; the last, and only the last, has no filter. */
