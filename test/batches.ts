@@ -52,7 +52,7 @@ function addAttribute(
       ? 'text'
       : typeof value === 'boolean'
         ? 'bool'
-        : Number.isInteger(value)
+        : Number.isSafeInteger(value)
           ? 'int'
           : 'num'
   let column = batch.attributes.find((column) => column.key === key && column.type === type)

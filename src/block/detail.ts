@@ -1,0 +1,312 @@
+// What the catalog knows of one block beside its narrow row: enough to count, to draw, to list values
+// and keys, and to say "not in here" without opening it. Every list is either complete or says that
+// it is not: an answer taken from here is exact, or is not taken from here.
+//
+// Stored as brotli(JSON), lists as columns. `v` grows when an older reader would misread.
+
+import { Buffer } from 'node:buffer'
+import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib'
+import { type AttributeType, LEVELS, TEXT_COLUMNS, type TextColumn } from '../record.ts'
+import { bug } from '../result.ts'
+import { PATTERNS_MAX, patternId } from './pattern.ts'
+import type { StoredBatch } from './stored.ts'
+
+const FORMAT_VERSION = 1
+
+// Bounds keep a detail at a few KB, whatever the records hold: a query reads one for every block
+// that is still in question.
+const MINUTES_MAX = 1024
+const VALUES_MAX = 64
+const VALUE_CHARS_MAX = 4096
+const KEYS_MAX = 512
+const KEY_CHARS_MAX = 16 * 1024
+/** Keys counted while building: records can bring a million, and the frequent ones are met early. */
+const KEYS_COUNTED_MAX = 8 * KEYS_MAX
+
+export interface BlockDetail {
+  /** Ascending, those with a record; null where they are more than MINUTES_MAX. */
+  minutes: MinuteCount[] | null
+  /** Null where a column has too many values, or too long ones. */
+  values: Record<TextColumn, ValueCounts | null>
+  /** Attribute keys of records with their types, the most frequent first. */
+  keys: KeyCount[]
+  /** There are keys that are not listed. */
+  hasMoreKeys: boolean
+  /** The most frequent first. */
+  patterns: PatternCount[]
+  /** Records without a pattern, by level. */
+  unpatterned: number[]
+}
+
+export interface MinuteCount {
+  /** Since 1970. A record belongs to the minute its time lies in. */
+  minute: number
+  levels: number[]
+}
+
+/** All values of a text column in the block. */
+export interface ValueCounts {
+  counts: Map<string, number>
+  /** Records that have none. */
+  absent: number
+}
+
+export interface KeyCount {
+  key: string
+  type: AttributeType
+  records: number
+}
+
+export interface PatternCount {
+  id: string
+  records: number
+  levels: number[]
+  /** All its records' times lie in firstMs..lastMs: floor and ceiling. */
+  firstMs: number
+  lastMs: number
+  /** The sequence number of its latest record. */
+  seq: number
+}
+
+export const MINUTE_MS = 60_000
+
+/** The detail of the records of one block; the batches have all their columns and chosen patterns. */
+export async function buildDetail(
+  parts: StoredBatch[],
+  pause: () => Promise<void>,
+): Promise<BlockDetail> {
+  const minutes = minutesOf(parts)
+  const values = {} as BlockDetail['values']
+  for (const column of TEXT_COLUMNS) {
+    values[column] = valuesOf(parts, column)
+    await pause()
+  }
+  const { keys, hasMoreKeys } = await keysOf(parts, pause)
+  return { minutes, values, keys, hasMoreKeys, ...patternsOf(parts) }
+}
+
+const noLevels = () => new Array<number>(LEVELS.length).fill(0)
+
+function minutesOf(parts: StoredBatch[]): MinuteCount[] | null {
+  const counts = new Map<number, number[]>()
+  for (const { batch } of parts) {
+    for (let row = 0; row < batch.length; row++) {
+      const minute = Math.floor(batch.timeMs[row]! / MINUTE_MS)
+      let levels = counts.get(minute)
+      if (!levels) {
+        if (counts.size === MINUTES_MAX) return null
+        levels = noLevels()
+        counts.set(minute, levels)
+      }
+      levels[batch.level[row]!]!++
+    }
+  }
+  return [...counts]
+    .map(([minute, levels]) => ({ minute, levels }))
+    .sort((a, b) => a.minute - b.minute)
+}
+
+function valuesOf(parts: StoredBatch[], column: TextColumn): ValueCounts | null {
+  const counts = new Map<string, number>()
+  let absent = 0
+  let chars = 0
+  for (const { batch } of parts) {
+    for (const value of batch.text[column]) {
+      if (value === null) {
+        absent++
+        continue
+      }
+      const count = counts.get(value)
+      if (count === undefined) {
+        chars += value.length
+        if (counts.size === VALUES_MAX || chars > VALUE_CHARS_MAX) return null
+      }
+      counts.set(value, (count ?? 0) + 1)
+    }
+  }
+  return { counts, absent }
+}
+
+const PAUSE_CHARS = 256 * 1024
+
+async function keysOf(
+  parts: StoredBatch[],
+  pause: () => Promise<void>,
+): Promise<Pick<BlockDetail, 'keys' | 'hasMoreKeys'>> {
+  const counts = new Map<string, KeyCount>()
+  let hasMoreKeys = false
+  const count = (key: string, type: AttributeType, records: number) => {
+    const name = `${type} ${key}`
+    const known = counts.get(name)
+    if (known) known.records += records
+    else if (counts.size < KEYS_COUNTED_MAX) counts.set(name, { key, type, records })
+    else hasMoreKeys = true
+  }
+  for (const { batch } of parts) {
+    for (const { key, type, rows } of batch.attributes) count(key, type, rows.length)
+    let chars = 0
+    for (const rest of batch.attributesRest) {
+      if (rest === null) continue
+      for (const [key, value] of Object.entries(JSON.parse(rest))) count(key, typeOf(value), 1)
+      chars += rest.length
+      if (chars < PAUSE_CHARS) continue
+      chars = 0
+      await pause()
+    }
+  }
+  let chars = 0
+  const all = [...counts.values()].sort((a, b) => b.records - a.records)
+  const end = all.findIndex(({ key }, i) => {
+    chars += key.length
+    return i === KEYS_MAX || chars > KEY_CHARS_MAX
+  })
+  return end < 0 ? { keys: all, hasMoreKeys } : { keys: all.slice(0, end), hasMoreKeys: true }
+}
+
+/** The type of an attribute that found no column; a double that is whole reads as an integer there. */
+function typeOf(value: unknown): AttributeType {
+  switch (typeof value) {
+    case 'string':
+      return 'text'
+    case 'number':
+      return Number.isSafeInteger(value) ? 'int' : 'num'
+    case 'boolean':
+      return 'bool'
+    default:
+      return 'json'
+  }
+}
+
+function patternsOf(parts: StoredBatch[]): Pick<BlockDetail, 'patterns' | 'unpatterned'> {
+  const counts = new Map<string, PatternCount>()
+  const unpatterned = noLevels()
+  for (const { batch, seqs, patterns } of parts) {
+    for (let row = 0; row < batch.length; row++) {
+      const pattern = patterns?.[row] ?? null
+      if (pattern === null) {
+        unpatterned[batch.level[row]!]!++
+        continue
+      }
+      const floor = batch.timeMs[row]!
+      const ceiling = floor + (batch.timeNs[row] === 0 ? 0 : 1)
+      let count = counts.get(pattern)
+      if (!count) {
+        const levels = noLevels()
+        const seq = seqs[row]!
+        count = { id: '', records: 0, levels, firstMs: floor, lastMs: ceiling, seq }
+        counts.set(pattern, count)
+      }
+      count.records++
+      count.levels[batch.level[row]!]!++
+      if (floor < count.firstMs) count.firstMs = floor
+      if (ceiling >= count.lastMs) {
+        count.lastMs = ceiling
+        count.seq = seqs[row]!
+      }
+    }
+  }
+  if (counts.size > PATTERNS_MAX) bug(`${counts.size} patterns in one block`)
+  for (const [pattern, count] of counts) count.id = patternId(pattern)
+  return { patterns: [...counts.values()].sort((a, b) => b.records - a.records), unpatterned }
+}
+
+interface Wire {
+  v: number
+  /** A list a minute: minutes since the one before, then its counts by level. */
+  minutes: number[][] | null
+  values: { [column in TextColumn]?: { texts: string[]; counts: number[]; absent: number } }
+  keys: { texts: string[]; types: AttributeType[]; counts: number[] }
+  moreKeys: boolean
+  /** `ids` back to back; times as offsets from `base`. */
+  patterns: {
+    ids: string
+    levels: number[][]
+    base: number
+    first: number[]
+    last: number[]
+    seqs: number[]
+  }
+  unpatterned: number[]
+}
+
+const ID_CHARS = 16
+const CHUNK_BYTES = 64 * 1024
+const BROTLI = { chunkSize: CHUNK_BYTES, params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }
+const UNBROTLI = { chunkSize: CHUNK_BYTES }
+
+export function encodeDetail(detail: BlockDetail): Uint8Array {
+  const { keys, patterns } = detail
+  const values: Wire['values'] = {}
+  for (const column of TEXT_COLUMNS) {
+    const known = detail.values[column]
+    if (known === null) continue
+    const { counts, absent } = known
+    values[column] = { texts: [...counts.keys()], counts: [...counts.values()], absent }
+  }
+  let minute = 0
+  const minutes = detail.minutes?.map((count) => {
+    const step = count.minute - minute
+    minute = count.minute
+    return [step, ...count.levels]
+  })
+  let base = Number.MAX_SAFE_INTEGER
+  for (const { firstMs } of patterns) base = Math.min(base, firstMs)
+  const wire: Wire = {
+    v: FORMAT_VERSION,
+    minutes: minutes ?? null,
+    values,
+    keys: {
+      texts: keys.map(({ key }) => key),
+      types: keys.map(({ type }) => type),
+      counts: keys.map(({ records }) => records),
+    },
+    moreKeys: detail.hasMoreKeys,
+    patterns: {
+      ids: patterns.map(({ id }) => id).join(''),
+      levels: patterns.map(({ levels }) => levels),
+      base,
+      first: patterns.map(({ firstMs }) => firstMs - base),
+      last: patterns.map(({ lastMs }) => lastMs - base),
+      seqs: patterns.map(({ seq }) => seq),
+    },
+    unpatterned: detail.unpatterned,
+  }
+  return brotliCompressSync(Buffer.from(JSON.stringify(wire)), BROTLI)
+}
+
+/** Bytes are our own: a fault in them throws. */
+export function decodeDetail(bytes: Uint8Array): BlockDetail {
+  const wire = JSON.parse(brotliDecompressSync(bytes, UNBROTLI).toString('utf8')) as Wire
+  if (wire.v !== FORMAT_VERSION) bug(`detail of unknown version ${wire.v}`)
+  const values = {} as BlockDetail['values']
+  for (const column of TEXT_COLUMNS) {
+    const known = wire.values[column]
+    values[column] = known
+      ? {
+          counts: new Map(known.texts.map((text, i) => [text, known.counts[i]!])),
+          absent: known.absent,
+        }
+      : null
+  }
+  let minute = 0
+  const { keys, patterns } = wire
+  return {
+    minutes:
+      wire.minutes?.map(([step, ...levels]) => {
+        minute += step!
+        return { minute, levels }
+      }) ?? null,
+    values,
+    keys: keys.texts.map((key, i) => ({ key, type: keys.types[i]!, records: keys.counts[i]! })),
+    hasMoreKeys: wire.moreKeys,
+    patterns: patterns.levels.map((levels, i) => ({
+      id: patterns.ids.slice(i * ID_CHARS, (i + 1) * ID_CHARS),
+      records: levels.reduce((sum, count) => sum + count, 0),
+      levels,
+      firstMs: patterns.base + patterns.first[i]!,
+      lastMs: patterns.base + patterns.last[i]!,
+      seq: patterns.seqs[i]!,
+    })),
+    unpatterned: wire.unpatterned,
+  }
+}

@@ -1,0 +1,168 @@
+// Which tokens the two filters of a block hold, and which one a question has to ask for. Both ends
+// are here, because a filter that cut otherwise than the question would hide records.
+//
+//   ids    the whole value of each text column, qualified by the column and as stored: for
+//          `trace_id:…` and `service:api`.
+//   words  the words (words.ts) of everything that `any:term` searches: the message, the text
+//          columns, and every string in attributes, body, resource, scope, `otel` and the severity's
+//          text, at any depth. A value that is not one word, like 10.1.2.3, is a token of its own
+//          besides, as stored: its words alone are in nearly every block. Of the message only the
+//          words. Keys, numbers and booleans are not here: a question whose value reads as one of
+//          these can not be answered no by this filter (query/prune.ts).
+
+import { type AttributeColumn, type RecordBatch, TEXT_COLUMNS, type TextColumn } from '../record.ts'
+import { wordsOf } from '../words.ts'
+import { type Hash, hashOf, TokenSet } from './filter.ts'
+import type { StoredBatch } from './stored.ts'
+
+/** Stable for good, like the hash: they are what tells the kinds apart. */
+const SEED_OF_COLUMNS = 0x1d5
+const SEED_OF_WORDS = 0x30bd5
+const SEED_OF_VALUES = 0x7a1e5
+
+const COLUMN_SEEDS = Object.fromEntries(
+  TEXT_COLUMNS.map((column) => [column, hashOf(column, SEED_OF_COLUMNS).a]),
+) as Record<TextColumn, number>
+
+/** Of `ids`: the column has this value. */
+export const idToken = (column: TextColumn, value: string): Hash =>
+  hashOf(value, COLUMN_SEEDS[column])
+
+/** Of `words`: a word as wordsOf cuts it. */
+export const wordToken = (word: string): Hash => hashOf(word, SEED_OF_WORDS)
+
+/** Of `words`: all that must be there where a string that is no message has this value. */
+export function valueTokens(value: string): Hash[] {
+  const words = wordsOf(value)
+  const tokens = words.map(wordToken)
+  return words.length === 1 ? tokens : [hashOf(value, SEED_OF_VALUES), ...tokens]
+}
+
+export interface BlockTokens {
+  ids: TokenSet
+  words: TokenSet
+}
+
+/** Characters cut into words between two pauses: some 5 ms. */
+const PAUSE_CHARS = 256 * 1024
+
+/** The tokens of a block; the batches have all their columns. */
+export async function tokensOf(
+  parts: StoredBatch[],
+  pause: () => Promise<void>,
+): Promise<BlockTokens> {
+  const ids = new TokenSet()
+  const collector = new WordCollector(pause)
+  for (const column of TEXT_COLUMNS) {
+    const values = distinct(parts.map(({ batch }) => batch.text[column]))
+    for (const value of values) ids.add(idToken(column, value))
+    await collector.addValues(values)
+  }
+  await collector.addMessages(distinct(parts.map(({ batch }) => batch.message)))
+  for (const { batch } of parts) {
+    for (const column of batch.attributes) await collector.addColumn(column)
+  }
+  await collector.addValues(distinct(parts.map(({ batch }) => batch.severityText)))
+  for (const texts of parts.map(({ batch }) => jsonTextsOf(batch))) {
+    await collector.addJson(distinct(texts))
+  }
+  return { ids, words: collector.words }
+}
+
+const jsonTextsOf = (batch: RecordBatch): (string | null)[][] => [
+  batch.attributesRest,
+  batch.body,
+  batch.otel,
+  used(batch.resource, batch.resources),
+  used(batch.scope, batch.scopes),
+]
+
+/** Only the texts that a record names: what was deleted must not be found. */
+const used = (rows: number[], texts: string[]): string[] =>
+  [...new Set(rows)].map((at) => texts[at]!)
+
+function distinct(columns: (string | null)[][]): Set<string> {
+  const values = new Set<string>()
+  for (const column of columns) {
+    // Neighbours are often equal, and comparing two texts is cheaper than looking one up.
+    let last: string | null = null
+    for (const value of column) {
+      if (value === null || value === last) continue
+      values.add(value)
+      last = value
+    }
+  }
+  return values
+}
+
+class WordCollector {
+  readonly words = new TokenSet()
+  /** Values that were cut: an attribute often has the values of a column. */
+  readonly #seen = new Set<string>()
+  readonly #pause: () => Promise<void>
+  #charsLeft = PAUSE_CHARS
+
+  constructor(pause: () => Promise<void>) {
+    this.#pause = pause
+  }
+
+  async addMessages(messages: Iterable<string>): Promise<void> {
+    for (const message of messages) {
+      addWords(this.words, message)
+      if (this.#isTired(message)) await this.#rest()
+    }
+    await this.#rest()
+  }
+
+  async addValues(values: Iterable<string>): Promise<void> {
+    for (const value of values) {
+      this.#addValue(value)
+      if (this.#isTired(value)) await this.#rest()
+    }
+    await this.#rest()
+  }
+
+  async addColumn({ type, values }: AttributeColumn): Promise<void> {
+    if (type === 'text') await this.addValues(values as string[])
+    if (type === 'json') await this.addJson(values as string[])
+  }
+
+  async addJson(texts: Iterable<string>): Promise<void> {
+    for (const text of texts) {
+      for (const value of stringsIn(JSON.parse(text))) this.#addValue(value)
+      if (this.#isTired(text)) await this.#rest()
+    }
+    await this.#rest()
+  }
+
+  #addValue(value: string): void {
+    if (this.#seen.has(value)) return
+    this.#seen.add(value)
+    if (addWords(this.words, value) !== 1) this.words.add(hashOf(value, SEED_OF_VALUES))
+  }
+
+  #isTired(text: string): boolean {
+    this.#charsLeft -= text.length
+    return this.#charsLeft < 0
+  }
+
+  #rest(): Promise<void> {
+    this.#charsLeft = PAUSE_CHARS
+    return this.#pause()
+  }
+}
+
+/** Every string in a JSON value, at any depth; keys are none. */
+export function* stringsIn(value: unknown): Generator<string> {
+  if (typeof value === 'string') yield value
+  else if (typeof value === 'object' && value !== null) {
+    for (const member of Object.values(value)) yield* stringsIn(member)
+  }
+}
+
+/** Adds the words of a text and says how many they are. */
+function addWords(tokens: TokenSet, text: string): number {
+  const words = wordsOf(text)
+  for (const word of words) tokens.add(wordToken(word))
+  return words.length
+}
