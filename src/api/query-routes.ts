@@ -1,9 +1,10 @@
-// Logs out: GET /logs, GET /logs/:id, GET /stats/:app_id.
+// Logs out: GET /logs, GET /logs/count, GET /logs/:id, GET /stats/:app_id.
 
 import { type Context, Hono } from 'hono'
-import { planQuery } from '../query/plan.ts'
+import { planCount, planQuery } from '../query/plan.ts'
 import { err, ok, type Result } from '../result.ts'
-import { queryShards, readRecord, readStats } from '../tenant/route.ts'
+import { countShards, queryShards, readRecord } from '../tenant/read.ts'
+import { readStats } from '../tenant/route.ts'
 import { answer, type HonoEnv } from './answer.ts'
 import { type Access, authorize, queryScopeOf, requireUnbound } from './auth.ts'
 
@@ -15,6 +16,14 @@ queryRoutes.get('/logs', async (c) => {
   const scope = queryScopeOf(access.data)
   const plan = planQuery(new URL(c.req.url).searchParams, scope, Date.now())
   return answer(c, plan.ok ? await queryShards(c.env, access.data, plan.data) : plan)
+})
+
+queryRoutes.get('/logs/count', async (c) => {
+  const access = await readAccess(c, c.req.query('app_id') ?? null)
+  if (!access.ok) return answer(c, access)
+  const scope = queryScopeOf(access.data)
+  const plan = planCount(new URL(c.req.url).searchParams, scope, Date.now())
+  return answer(c, plan.ok ? await countShards(c.env, access.data, plan.data) : plan)
 })
 
 queryRoutes.get('/logs/:id{[0-9]{1,3}-[0-9]{1,15}}', async (c) => {

@@ -1,19 +1,49 @@
-// The records of one page, best first, gathered from segments that come in any order and from many
-// shards. It holds one record more than the page shows, to know whether there is a next page, and no
-// more bytes than PAGE_BYTES_MAX: a page of very large records ends early.
+// What becomes of the records that match: a page of the best of them, or their count. They are
+// gathered from batches that come in any order and from many shards.
 
+import type { StoredBatch } from '../block/stored.ts'
 import { PAGE_BYTES_MAX } from '../limits.ts'
-import type { RecordBatch } from '../record.ts'
 import type { Plan, Position } from './plan.ts'
 import { comparePositions } from './scan.ts'
 import { type RecordView, recordView } from './view.ts'
 
+/** Where a scan puts what it finds. */
+export interface Sink {
+  /** False when no record at `ms` or beyond it, in the order of the answer, is needed any more. */
+  mayHold(ms: number): boolean
+  /** Those of the matching rows that are needed whole. Times and sequence numbers decide: `stored` may lack the rest. */
+  wanted(stored: StoredBatch, rows: number[], shard: number): number[]
+  /** Takes the wanted rows of a batch that has all its columns. */
+  add(stored: StoredBatch, rows: number[], shard: number): void
+}
+
+/** Counts what matches, and needs no record whole. */
+export class Tally implements Sink {
+  records = 0
+
+  mayHold(): boolean {
+    return true
+  }
+
+  wanted(_stored: StoredBatch, rows: number[]): number[] {
+    this.records += rows.length
+    return []
+  }
+
+  add(): void {}
+}
+
 interface Hit extends Position {
+  row: number
   view: RecordView | null
   bytes: number
 }
 
-export class Page {
+/**
+ * The records of one page, best first. It holds one record more than the page shows, to know whether
+ * there is a next page, and no more bytes than PAGE_BYTES_MAX: a page of very large records ends early.
+ */
+export class Page implements Sink {
   readonly #sign: number
   readonly #limit: number
   #hits: Hit[] = []
@@ -25,31 +55,26 @@ export class Page {
     this.#limit = plan.limit
   }
 
-  /** False when a record at `ms` or beyond it, in the page's order, can not be on the page. */
   mayHold(ms: number): boolean {
     const worst = this.#worst()
     return worst === null || (ms - worst.ms) * this.#sign <= 0
   }
 
-  /** Adds the rows of a batch that match. */
-  add(batch: RecordBatch, rows: number[], shard: number, firstSeq: number): void {
-    const worst = this.#worst()
-    const added: Hit[] = []
-    for (const row of rows) {
-      const ms = batch.timeMs[row]!
-      const ns = batch.timeNs[row]!
-      const hit: Hit = { ms, ns, shard, seq: firstSeq + row, view: null, bytes: 0 }
-      if (worst === null || this.#compare(hit, worst) < 0) added.push(hit)
-    }
+  wanted(stored: StoredBatch, rows: number[], shard: number): number[] {
+    const best = this.#best(this.#better(stored, rows, shard))
+    // Those that are on the page already have their view.
+    return best.filter(({ view }) => view === null).map(({ row }) => row)
+  }
+
+  add(stored: StoredBatch, rows: number[], shard: number): void {
+    const added = this.#better(stored, rows, shard)
     if (added.length === 0) return
-    this.#hits = [...this.#hits, ...added]
-      .sort((a, b) => this.#compare(a, b))
-      .slice(0, this.#limit + 1)
+    this.#hits = this.#best(added)
     let bytes = 0
     for (const hit of this.#hits) {
-      // A hit that stays on the page lets go of its batch at once: pages may span many segments.
+      // A hit that stays on the page lets go of its batch at once: pages may span many batches.
       if (hit.view === null) {
-        hit.view = recordView(batch, hit.seq - firstSeq, shard, hit.seq)
+        hit.view = recordView(stored.batch, hit.row, shard, hit.seq)
         hit.bytes = JSON.stringify(hit.view).length
       }
       bytes += hit.bytes
@@ -69,6 +94,25 @@ export class Page {
     const last = this.#shown().at(-1)
     if (!hasMore || !last) return null
     return { ms: last.ms, ns: last.ns, shard: last.shard, seq: last.seq }
+  }
+
+  /** The rows that beat the page's worst, as hits. */
+  #better({ batch, seqs }: StoredBatch, rows: number[], shard: number): Hit[] {
+    const worst = this.#worst()
+    const better: Hit[] = []
+    for (const row of rows) {
+      const ms = batch.timeMs[row]!
+      if (worst !== null && (ms - worst.ms) * this.#sign > 0) continue
+      const ns = batch.timeNs[row]!
+      const hit: Hit = { ms, ns, shard, seq: seqs[row]!, row, view: null, bytes: 0 }
+      if (worst === null || this.#compare(hit, worst) < 0) better.push(hit)
+    }
+    return better
+  }
+
+  /** The page's hits when these join them. */
+  #best(added: Hit[]): Hit[] {
+    return [...this.#hits, ...added].sort((a, b) => this.#compare(a, b)).slice(0, this.#limit + 1)
   }
 
   #shown(): Hit[] {

@@ -50,7 +50,11 @@ export interface Plan extends RecordFilter {
   limit: number
   /** Names the filter, range as written and order; a cursor of another plan is refused. */
   hash: string
-  /** Each shard's highest sequence number, where an earlier page fixed it. */
+  /**
+   * Each shard's highest sequence number, where an earlier page fixed it; null where that page could
+   * not hear the shard. Shards beyond its end were made since and are not in the set; empty: no page
+   * went before.
+   */
   maxSeqs: (number | null)[]
   /** The last record of the page before. */
   after: Position | null
@@ -60,17 +64,10 @@ export const ALL_LEVELS = (1 << LEVELS.length) - 1
 
 /** The columns that are parameters: `source_location` is found by `attr.` and words alone. */
 const COLUMN_PARAMETERS = TEXT_COLUMNS.filter((column) => column !== 'source_location')
-const PARAMETERS = [
-  'app_id',
-  'level',
-  ...COLUMN_PARAMETERS,
-  'q',
-  'since',
-  'until',
-  'limit',
-  'order',
-  'cursor',
-]
+/** The parameters that choose records; attr.<name> beside them. */
+const FILTER_PARAMETERS = ['level', ...COLUMN_PARAMETERS, 'q', 'since', 'until']
+const COUNT_PARAMETERS = ['app_id', ...FILTER_PARAMETERS]
+const PAGE_PARAMETERS = [...COUNT_PARAMETERS, 'limit', 'order', 'cursor']
 
 /** Whose records a query is about: a cursor of somebody else's is refused. */
 export interface QueryScope {
@@ -88,10 +85,40 @@ export function planQuery(
   scope: QueryScope,
   nowMs: number,
 ): Result<Plan> {
+  return refusing(() => readPlan(readParameters(parameters, PAGE_PARAMETERS), scope, nowMs))
+}
+
+/** The same for GET /logs/count, which has no page: `limit`, `order` and `cursor` are refused. */
+export function planCount(
+  parameters: Iterable<[string, string]>,
+  scope: QueryScope,
+  nowMs: number,
+): Result<Plan> {
+  return refusing(() => readPlan(readParameters(parameters, COUNT_PARAMETERS), scope, nowMs))
+}
+
+/**
+ * A filter in the body of a request: an object with the parameters that choose records as members,
+ * numbers and booleans taken as their text. It is about all workspaces.
+ */
+export function planFilter(filter: unknown, nowMs: number): Result<RecordFilter> {
+  return refusing(() => {
+    const given = readParameters(membersOf(filter), FILTER_PARAMETERS)
+    return readRecordFilter(given, nowMs)
+  })
+}
+
+/** Whether no record can fail it. */
+export const matchesEverything = ({ filter, since, until }: RecordFilter) =>
+  until === null &&
+  (since === null || (since.ms === 0 && since.ns === 0)) &&
+  filter.every((condition) => condition.kind === 'level' && condition.mask === ALL_LEVELS)
+
+/** The one catch in plan: below it read* functions throw, a Result per parameter would drown them. */
+function refusing<T>(read: () => T): Result<T> {
   try {
-    return ok(readPlan(parameters, scope, nowMs))
+    return ok(read())
   } catch (e) {
-    // The one catch in plan: below it read* functions throw, a Result per parameter would drown them.
     if (e instanceof BadParameter)
       return err(e.code, e.message, { parameter: e.parameter, ...e.details })
     throw e
@@ -117,17 +144,16 @@ class BadParameter extends Error {
   }
 }
 
-function readPlan(parameters: Iterable<[string, string]>, scope: QueryScope, nowMs: number): Plan {
-  const given = readParameters(parameters)
-  const filter = [...workspaceOf(scope, given), ...readFilter(given)]
+function readPlan(given: Map<string, string>, scope: QueryScope, nowMs: number): Plan {
+  const records = readRecordFilter(given, nowMs)
+  const filter = [...workspaceOf(scope, given), ...records.filter]
   const orderText = given.get('order') ?? 'desc'
   if (orderText !== 'asc' && orderText !== 'desc') {
     throw new BadParameter('order', `order must be "asc" or "desc", not ${quote(orderText)}`)
   }
   const plan: Plan = {
+    ...records,
     filter,
-    since: readTime(given, 'since', nowMs),
-    until: readTime(given, 'until', nowMs),
     order: orderText,
     limit: readLimit(given.get('limit')),
     hash: hashOf([
@@ -144,14 +170,36 @@ function readPlan(parameters: Iterable<[string, string]>, scope: QueryScope, now
   return cursor === undefined ? plan : { ...plan, ...readCursor(cursor, plan.hash) }
 }
 
-function readParameters(parameters: Iterable<[string, string]>): Map<string, string> {
+const readRecordFilter = (given: Map<string, string>, nowMs: number): RecordFilter => ({
+  filter: readFilter(given),
+  since: readTime(given, 'since', nowMs),
+  until: readTime(given, 'until', nowMs),
+})
+
+function* membersOf(filter: unknown): Iterable<[string, string]> {
+  if (typeof filter !== 'object' || filter === null || Array.isArray(filter)) {
+    const text = 'filter must be an object with the parameters of GET /logs that choose records'
+    throw new BadParameter('filter', text)
+  }
+  for (const [name, value] of Object.entries(filter)) {
+    if (!['string', 'number', 'boolean'].includes(typeof value)) {
+      throw new BadParameter(name, `${quote(name)} must be text or a number`)
+    }
+    yield [name, String(value)]
+  }
+}
+
+function readParameters(
+  parameters: Iterable<[string, string]>,
+  known: string[],
+): Map<string, string> {
   const given = new Map<string, string>()
   for (const [name, value] of parameters) {
-    const isKnown = PARAMETERS.includes(name) || (name.startsWith('attr.') && name.length > 5)
+    const isKnown = known.includes(name) || (name.startsWith('attr.') && name.length > 5)
     if (!isKnown) {
       throw new BadParameter(
         name,
-        `unknown parameter ${quote(name)}; known are ${PARAMETERS.join(', ')}, attr.<name>`,
+        `unknown parameter ${quote(name)}; known are ${known.join(', ')}, attr.<name>`,
       )
     }
     if (given.has(name)) throw new BadParameter(name, `parameter ${quote(name)} is given twice`)
@@ -318,6 +366,7 @@ function parseCursor(text: string): CursorWire | null {
     isTime(wire.since) &&
     isTime(wire.until) &&
     Array.isArray(wire.seqs) &&
+    wire.seqs.length >= 1 &&
     wire.seqs.length <= 64 &&
     wire.seqs.every((seq) => seq === null || isNumber(seq)) &&
     (wire.after === null ||

@@ -1,53 +1,144 @@
-// Which records of a batch a plan lets through: column by column, each condition over the rows that
-// the ones before it left. Serves segments, and later blocks and live tails.
+// Which records of a batch a filter lets through: column by column, each condition over the rows that
+// the ones before it left, and messages last, because they are the dearest to read. Serves segments,
+// blocks and what is deleted; later live tails.
 
+import type { Needed } from '../block/parquet.ts'
+import { phraseInPattern } from '../block/pattern.ts'
 import { lowerBound } from '../block/segment.ts'
+import type { StoredBatch } from '../block/stored.ts'
 import type { RecordBatch } from '../record.ts'
 import { wordsOf } from '../words.ts'
-import type { Condition, Plan, Position } from './plan.ts'
+import type { Condition, Plan, Position, RecordFilter } from './plan.ts'
 
-/**
- * The rows `from`..`to` (exclusive) that match, ascending. `shard` and `firstSeq` place them in the
- * order of the answer.
- */
-export function scan(
-  plan: Plan,
-  batch: RecordBatch,
-  shard: number,
-  firstSeq: number,
-  from = 0,
-  to = batch.length,
-): number[] {
-  let rows = rowsInRange(plan, batch, shard, firstSeq, from, to)
-  for (const condition of plan.filter) {
-    if (rows.length === 0) return rows
-    rows = rowsOf(condition, batch, rows)
-  }
-  return rows
+/** Patterns whose verdict one Matcher keeps: half a kilobyte each, and a block has 256. */
+const VERDICTS_MAX = 10_000
+
+type WordsCondition = Extract<Condition, { kind: 'words' }>
+type ColumnCondition = Exclude<Condition, WordsCondition>
+
+/** Rows that pass, and rows of which only the message can tell. Both ascending. */
+export interface Sieved {
+  sure: number[]
+  look: number[]
 }
 
-function rowsInRange(
-  plan: Plan,
-  batch: RecordBatch,
+/** A filter made ready. What it learns of a pattern it keeps: make it once for many batches. */
+export class Matcher {
+  /** The columns it reads. Messages are not among them: `look` alone reads those. */
+  readonly needed: Needed
+  readonly readsMessages: boolean
+  readonly #range: Pick<RecordFilter, 'since' | 'until'>
+  readonly #conditions: ColumnCondition[]
+  readonly #phrases: string[][]
+  readonly #holds: (text: string) => boolean
+  readonly #verdicts = new Map<string, 'every' | 'none' | 'look'>()
+
+  constructor(filter: RecordFilter) {
+    this.needed = neededOf(filter)
+    this.#range = filter
+    this.#conditions = filter.filter.filter((condition) => condition.kind !== 'words')
+    this.#phrases = filter.filter.flatMap((condition) =>
+      condition.kind === 'words' ? condition.phrases : [],
+    )
+    this.readsMessages = this.#phrases.length > 0
+    this.#holds = wordTest(this.#phrases)
+  }
+
+  /** Those of `rows` that pass. */
+  rows(stored: StoredBatch, rows: number[]): number[] {
+    const { sure, look } = this.sieve(stored, rows)
+    if (look.length === 0) return sure
+    const found = this.look(stored, look)
+    return sure.length === 0 ? found : [...sure, ...found].sort((a, b) => a - b)
+  }
+
+  /** All that can be said of `rows` without a message. */
+  sieve(stored: StoredBatch, rows: number[]): Sieved {
+    let left = rowsInTime(this.#range, stored.batch, rows)
+    for (const condition of this.#conditions) {
+      if (left.length === 0) break
+      left = rowsOf(condition, stored.batch, left)
+    }
+    if (this.#phrases.length === 0) return { sure: left, look: [] }
+    const { patterns } = stored
+    return patterns === null ? { sure: [], look: left } : this.#byPattern(patterns, left)
+  }
+
+  /** Those of `rows` whose message holds the words. */
+  look({ batch: { message } }: StoredBatch, rows: number[]): number[] {
+    return rows.filter((row) => this.#holds(message[row]!))
+  }
+
+  #byPattern(patterns: (string | null)[], rows: number[]): Sieved {
+    const sieved: Sieved = { sure: [], look: [] }
+    let last: string | null = null
+    let verdict: 'every' | 'none' | 'look' = 'look'
+    for (const row of rows) {
+      const pattern = patterns[row]!
+      // Records of one pattern stand together more often than not.
+      if (pattern !== last) {
+        verdict = pattern === null ? 'look' : this.#verdictOf(pattern)
+        last = pattern
+      }
+      if (verdict === 'every') sieved.sure.push(row)
+      else if (verdict === 'look') sieved.look.push(row)
+    }
+    return sieved
+  }
+
+  /** What a pattern says of all phrases together. */
+  #verdictOf(pattern: string): 'every' | 'none' | 'look' {
+    const known = this.#verdicts.get(pattern)
+    if (known !== undefined) return known
+    let verdict: 'every' | 'none' | 'look' = 'every'
+    for (const phrase of this.#phrases) {
+      const one = phraseInPattern(pattern, phrase)
+      if (one !== 'every') verdict = one
+      if (one === 'none') break
+    }
+    if (this.#verdicts.size >= VERDICTS_MAX) this.#verdicts.clear()
+    this.#verdicts.set(pattern, verdict)
+    return verdict
+  }
+}
+
+/** The columns to read before a filter can be asked; messages apart, which patterns may spare. */
+export function neededOf({ filter }: RecordFilter): Needed {
+  const needed: Needed = { columns: new Set(), attributes: [] }
+  for (const condition of filter) {
+    if (condition.kind === 'level') needed.columns.add('level')
+    else if (condition.kind === 'column') needed.columns.add(condition.column)
+    else if (condition.kind === 'attribute') needed.attributes.push(condition.key)
+    else needed.columns.add('pattern')
+  }
+  return needed
+}
+
+export const bothNeeded = (a: Needed, b: Needed): Needed => ({
+  columns: new Set([...a.columns, ...b.columns]),
+  attributes: [...new Set([...a.attributes, ...b.attributes])],
+})
+
+/**
+ * The rows of the set a plan is about, ascending: those up to `maxSeq` that stand behind the page
+ * before. The plan's filter is not asked.
+ */
+export function rowsInSet(
+  { after, order }: Pick<Plan, 'after' | 'order'>,
+  { batch, seqs }: StoredBatch,
   shard: number,
-  firstSeq: number,
-  from: number,
-  to: number,
+  maxSeq: number,
 ): number[] {
-  const { since, until, after } = plan
-  const maxSeq = plan.maxSeqs[shard] ?? Number.POSITIVE_INFINITY
-  const sign = plan.order === 'asc' ? 1 : -1
+  const sign = order === 'asc' ? 1 : -1
   const rows: number[] = []
-  for (let row = from; row < to; row++) {
-    const ms = batch.timeMs[row]!
-    const ns = batch.timeNs[row]!
-    if (firstSeq + row > maxSeq) break
-    if (since && (ms < since.ms || (ms === since.ms && ns < since.ns))) continue
-    if (until && (ms > until.ms || (ms === until.ms && ns >= until.ns))) continue
+  for (let row = 0; row < batch.length; row++) {
+    const seq = seqs[row]!
+    // Rows of a block stand by time, so later ones may well belong to the set.
+    if (seq > maxSeq) continue
     if (after) {
-      const order =
-        ms - after.ms || ns - after.ns || shard - after.shard || firstSeq + row - after.seq
-      if (order * sign <= 0) continue
+      const ms = batch.timeMs[row]!
+      const order = ms - after.ms || batch.timeNs[row]! - after.ns || shard - after.shard
+      if ((order || seq - after.seq) * sign <= 0) continue
     }
     rows.push(row)
   }
@@ -58,7 +149,21 @@ function rowsInRange(
 export const comparePositions = (a: Position, b: Position) =>
   a.ms - b.ms || a.ns - b.ns || a.shard - b.shard || a.seq - b.seq
 
-function rowsOf(condition: Condition, batch: RecordBatch, rows: number[]): number[] {
+function rowsInTime(
+  { since, until }: Pick<RecordFilter, 'since' | 'until'>,
+  { timeMs, timeNs }: RecordBatch,
+  rows: number[],
+): number[] {
+  if (!since && !until) return rows
+  return rows.filter((row) => {
+    const ms = timeMs[row]!
+    const ns = timeNs[row]!
+    if (since && (ms < since.ms || (ms === since.ms && ns < since.ns))) return false
+    return !(until && (ms > until.ms || (ms === until.ms && ns >= until.ns)))
+  })
+}
+
+function rowsOf(condition: ColumnCondition, batch: RecordBatch, rows: number[]): number[] {
   switch (condition.kind) {
     case 'level':
       return rows.filter((row) => (condition.mask >> batch.level[row]!) & 1)
@@ -68,10 +173,6 @@ function rowsOf(condition: Condition, batch: RecordBatch, rows: number[]): numbe
     }
     case 'attribute':
       return rowsWithAttribute(condition.key, condition.value, batch, rows)
-    case 'words': {
-      const holds = wordTest(condition.phrases)
-      return rows.filter((row) => holds(batch.message[row]!))
-    }
   }
 }
 

@@ -1,19 +1,14 @@
-// The only code that knows there is more than one shard: which shard takes a batch, and how the
-// answers of all of them become one. Every door ends in appendRecords, queryShards or readRecord.
+// Which shard takes a batch, and how a shard is called. With tenant/read.ts this is the only code that
+// knows there is more than one; every door that writes ends in appendRecords.
 
-import { decodeSegment, encodeSegments, unpackSegments } from '../block/segment.ts'
+import { encodeSegments } from '../block/segment.ts'
 import type { Env } from '../env.ts'
-import { APPEND_BYTES_MAX, CANDIDATE_BYTES_FIRST, CANDIDATE_BYTES_MAX } from '../limits.ts'
-import { Page } from '../query/merge.ts'
-import { ALL_LEVELS, type Plan, rangeOf, writeCursor } from '../query/plan.ts'
-import { scan } from '../query/scan.ts'
-import { type RecordView, recordView } from '../query/view.ts'
+import { APPEND_BYTES_MAX } from '../limits.ts'
 import type { RecordBatch } from '../record.ts'
-import { err, type Failure, ok, type Result } from '../result.ts'
-import type { Candidate, CandidatesReply, CandidatesRequest } from '../shard/candidates.ts'
+import { err, ok, type Result } from '../result.ts'
 import type { Stored } from '../shard/commit.ts'
 import type { LogShard, ShardCaller } from '../shard/shard.ts'
-import { forgetApp, forgetKey } from './keys.ts'
+import { forgetApp, forgetKey, tenantForApp } from './keys.ts'
 import type { Tenant } from './registry.ts'
 
 /** Whose data, and by which key (null: the owner, or a Worker of the account). */
@@ -29,10 +24,40 @@ export function shardStub(env: Env, tenant: Tenant, shard: number) {
 }
 
 /**
+ * Runs a call with the tenant as this isolate remembers it. When a shard knows that there are more
+ * shards by now, the registry is asked and the whole call repeated, once.
+ */
+export async function withShards<T>(
+  env: Env,
+  access: ShardAccess,
+  call: (access: ShardAccess) => Promise<Result<T>>,
+): Promise<Result<T>> {
+  const first = await call(access)
+  if (!isStale(first)) return first
+  const { appId, tenantId } = access.tenant
+  const tenant = await tenantForApp(env, appId, Date.now())
+  if (!tenant.ok) return tenant
+  if (tenant.data?.tenantId !== tenantId) return err('not_found', 'this app has been deleted')
+  const second = await call({ ...access, tenant: tenant.data })
+  if (!isStale(second)) return second
+  return err('unavailable', 'the number of shards is being raised; retry in a second')
+}
+
+const isStale = (result: Result<unknown>) => !result.ok && result.error.details?.stale === true
+
+/**
  * Stores a batch whole on one shard: durable and visible to every query once it resolves. With a
  * batch id it may be repeated, and is here, once, when the shard was lost on the way.
  */
-export async function appendRecords(
+export const appendRecords = (
+  env: Env,
+  access: ShardAccess,
+  batch: RecordBatch,
+  batchId: Uint8Array | null,
+): Promise<Result<Stored>> =>
+  withShards(env, access, (access) => appendOnce(env, access, batch, batchId))
+
+async function appendOnce(
   env: Env,
   access: ShardAccess,
   batch: RecordBatch,
@@ -85,140 +110,11 @@ export async function noteRefused(
   await callShard(env, access, 0, async (stub, caller) => ok(await stub.note(caller, counts)))
 }
 
-export interface QueryStats {
-  blocks: {
-    considered: number
-    skipped: { time: number; values: number; filter: number; pattern: number }
-    opened: number
-  }
-  bytes: number
-  rows: number
-  r2_reads: number
-  ms: number
-}
-
-/** What an answer lacks: a shard that can not be heard, or a stored batch that can not be read. */
-export type PartialReason =
-  | { code: 'shard_unreachable'; shard: number }
-  | { code: 'block_corrupt'; shard: number; block: number }
-
-export interface QueryAnswer {
-  logs: RecordView[]
-  next_cursor: string | null
-  partial: boolean
-  partial_reasons: PartialReason[]
-  stats: QueryStats
-}
-
-const newStats = (): QueryStats => ({
-  blocks: { considered: 0, skipped: { time: 0, values: 0, filter: 0, pattern: 0 }, opened: 0 },
-  bytes: 0,
-  rows: 0,
-  r2_reads: 0,
-  ms: 0,
-})
-
-/** What is left to scan of one shard, in the plan's order. */
-interface Source {
-  shard: number
-  maxSeq: number
-  left: Candidate[]
-  next: CandidatesReply['next']
-}
-
-/** One page of the records that match, over all shards. A shard that does not answer makes it partial. */
-export async function queryShards(
-  env: Env,
-  access: ShardAccess,
-  plan: Plan,
-): Promise<Result<QueryAnswer>> {
-  const startedMs = Date.now()
-  const stats = newStats()
-  const page = new Page(plan)
-  const silent = new Map<number, Failure>()
-  const corrupt: PartialReason[] = []
-  const shards = Array.from({ length: access.tenant.shards }, (_, shard) => shard)
-  const replies = await Promise.all(
-    shards.map((shard) =>
-      askCandidates(env, access, plan, shard, null, shareOf(access, CANDIDATE_BYTES_FIRST)),
-    ),
-  )
-  const sources: Source[] = []
-  for (const [shard, reply] of replies.entries()) {
-    if (!reply.ok && !isSilence(reply.error)) return reply
-    if (!reply.ok) silent.set(shard, reply.error)
-    else sources.push(sourceOf(shard, reply.data, stats))
-  }
-  if (sources.length === 0) return { ok: false, error: [...silent.values()][0]! }
-  const maxSeqs = shards.map((shard) => plan.maxSeqs[shard] ?? null)
-  for (const source of sources) maxSeqs[source.shard] = source.maxSeq
-
-  const slices = new Slices()
-  for (let source = takeNext(plan, sources); source; source = takeNext(plan, sources)) {
-    const candidate = source.left.shift()!
-    if (!page.mayHold(placeMs(plan, candidate))) break
-    try {
-      await scanCandidate(plan, candidate, source.shard, page, stats, slices)
-    } catch (e) {
-      // Bytes that were stored and can not be read: the answer says so and shows the rest.
-      if (!(e instanceof CorruptSegment)) throw e
-      console.error(`shard ${source.shard} row ${candidate.seq} is corrupt`, e)
-      corrupt.push({ code: 'block_corrupt', shard: source.shard, block: candidate.seq })
-    }
-    if (source.left.length === 0 && source.next) {
-      const more = await refill(env, access, plan, source, maxSeqs)
-      if (more) silent.set(source.shard, more)
-    }
-  }
-  stats.ms = Date.now() - startedMs
-  const last = page.lastBeforeMore()
-  const reasons: PartialReason[] = [...corrupt]
-  for (const shard of silent.keys()) reasons.push({ code: 'shard_unreachable', shard })
-  const isPartial = reasons.length > 0
-  return ok({
-    logs: page.records(),
-    // A page that lacks a shard is offered again, over the set the others fixed.
-    next_cursor: isPartial
-      ? writeCursor(plan, maxSeqs, plan.after)
-      : last && writeCursor(plan, maxSeqs, last),
-    partial: isPartial,
-    partial_reasons: reasons,
-    stats,
-  })
-}
-
-/** One record by its id, or null. */
-export async function readRecord(
-  env: Env,
-  access: ShardAccess,
-  shard: number,
-  seq: number,
-): Promise<Result<RecordView | null>> {
-  if (shard >= access.tenant.shards) return ok(null)
-  const request: CandidatesRequest = {
-    minMs: 0,
-    maxMs: Number.MAX_SAFE_INTEGER,
-    levelMask: ALL_LEVELS,
-    order: 'asc',
-    maxSeq: null,
-    onlySeq: seq,
-    bytesMax: CANDIDATE_BYTES_FIRST,
-    after: null,
-  }
-  const reply = await callShard(env, access, shard, (stub, caller) =>
-    stub.candidates(caller, request),
-  )
-  if (!reply.ok) return reply
-  for (const candidate of reply.data.candidates) {
-    for (const { batch, firstSeq } of batchesOf(candidate)) {
-      if (seq < firstSeq + batch.length) return ok(recordView(batch, seq - firstSeq, shard, seq))
-    }
-  }
-  return ok(null)
-}
-
 /** The counts of all shards, added up by day. */
-export async function readStats(env: Env, access: ShardAccess) {
+export const readStats = (env: Env, access: ShardAccess) =>
+  withShards(env, access, (access) => readStatsOnce(env, access))
+
+async function readStatsOnce(env: Env, access: ShardAccess) {
   const shards = Array.from({ length: access.tenant.shards }, (_, shard) => shard)
   const replies = await Promise.all(
     shards.map((shard) => callShard(env, access, shard, (stub, caller) => stub.stats(caller))),
@@ -246,136 +142,6 @@ function addCounts(to: Counts, counts: Counts): void {
   for (const [name, count] of Object.entries(counts)) to[name] = (to[name] ?? 0) + count
 }
 
-/** A scan gives way after this long: in a local run it shares its thread with the shards. */
-const SLICE_MS = 8
-/** Characters of messages scanned between two looks at the clock. */
-const SLICE_CHARS = 64 * 1024
-
-class Slices {
-  #startedMs = Date.now()
-
-  /** To be awaited where others may run; waits only when the slice is over. */
-  async yield(): Promise<void> {
-    if (Date.now() - this.#startedMs < SLICE_MS) return
-    await new Promise((resolve) => setTimeout(resolve, 0))
-    this.#startedMs = Date.now()
-  }
-}
-
-class CorruptSegment extends Error {}
-
-/** A row's batches, decoded one by one, each with its first record's sequence number. */
-function* batchesOf(candidate: Candidate) {
-  let firstSeq = candidate.seq
-  for (const bytes of unpackSegments(candidate.segments)) {
-    const batch = readSegment(bytes)
-    yield { batch, firstSeq }
-    firstSeq += batch.length
-  }
-}
-
-function readSegment(bytes: Uint8Array): RecordBatch {
-  try {
-    return decodeSegment(bytes)
-  } catch (e) {
-    throw new CorruptSegment('a stored segment can not be read', { cause: e })
-  }
-}
-
-async function scanCandidate(
-  plan: Plan,
-  candidate: Candidate,
-  shard: number,
-  page: Page,
-  stats: QueryStats,
-  slices: Slices,
-): Promise<void> {
-  for (const { batch, firstSeq } of batchesOf(candidate)) {
-    await slices.yield()
-    const matching: number[] = []
-    for (let from = 0; from < batch.length; ) {
-      let to = from
-      for (let chars = 0; to < batch.length && chars < SLICE_CHARS; to++) {
-        chars += batch.message[to]!.length + 32
-      }
-      for (const row of scan(plan, batch, shard, firstSeq, from, to)) matching.push(row)
-      await slices.yield()
-      from = to
-    }
-    page.add(batch, matching, shard, firstSeq)
-    stats.rows += batch.length
-  }
-  stats.blocks.opened++
-  stats.bytes += candidate.segments.length
-}
-
-const placeMs = (plan: Plan, candidate: Candidate) =>
-  plan.order === 'desc' ? candidate.maxMs : candidate.minMs
-
-/** The source whose next candidate comes first in the plan's order, or null when none is left. */
-function takeNext(plan: Plan, sources: Source[]): Source | null {
-  const sign = plan.order === 'asc' ? 1 : -1
-  let best: Source | null = null
-  for (const source of sources) {
-    const candidate = source.left[0]
-    if (!candidate) continue
-    if (!best || (placeMs(plan, candidate) - placeMs(plan, best.left[0]!)) * sign < 0) best = source
-  }
-  return best
-}
-
-/** One shard's part of the bytes that all shards together may have in a Worker's memory. */
-const shareOf = ({ tenant }: ShardAccess, bytes: number) => Math.floor(bytes / tenant.shards)
-
-function askCandidates(
-  env: Env,
-  access: ShardAccess,
-  plan: Plan,
-  shard: number,
-  after: CandidatesReply['next'],
-  bytesMax: number,
-  maxSeq = plan.maxSeqs[shard] ?? null,
-): Promise<Result<CandidatesReply>> {
-  const { order } = plan
-  const request = { ...rangeOf(plan), order, maxSeq, onlySeq: null, bytesMax, after }
-  return callShard(env, access, shard, (stub, caller) => stub.candidates(caller, request))
-}
-
-function sourceOf(shard: number, reply: CandidatesReply, stats: QueryStats): Source {
-  stats.blocks.considered += reply.considered
-  stats.blocks.skipped.time += reply.skipped.time
-  stats.blocks.skipped.values += reply.skipped.values
-  return { shard, maxSeq: reply.maxSeq, left: reply.candidates, next: reply.next }
-}
-
-/** Brings the source's next candidates, of the set its first reply fixed; the failure if it can not. */
-async function refill(
-  env: Env,
-  access: ShardAccess,
-  plan: Plan,
-  source: Source,
-  maxSeqs: (number | null)[],
-): Promise<Failure | null> {
-  const { shard } = source
-  const maxSeq = maxSeqs[shard] ?? null
-  const bytesMax = shareOf(access, CANDIDATE_BYTES_MAX)
-  let { next } = source
-  source.next = null
-  // A reply may be empty and still have a next, where what it chose was gone when it was read.
-  do {
-    const reply = await askCandidates(env, access, plan, shard, next, bytesMax, maxSeq)
-    if (!reply.ok) return reply.error
-    source.left = reply.data.candidates
-    next = reply.data.next
-  } while (source.left.length === 0 && next !== null)
-  source.next = next
-  return null
-}
-
-/** Whether a failure means the shard can not be heard, and not that the caller may not. */
-const isSilence = (failure: Failure) =>
-  failure.code === 'unavailable' || failure.code === 'overloaded'
-
 /** What the platform marks the errors of a call to an object with. */
 interface PlatformError {
   overloaded?: boolean
@@ -388,18 +154,20 @@ interface PlatformError {
  * Calls one shard. That it restarts, is overloaded or can not be reached is the platform's everyday:
  * the answer is then 503, with `lost` where the call may or may not have been carried out.
  */
-async function callShard<T>(
+export async function callShard<T>(
   env: Env,
   access: ShardAccess,
   shard: number,
   call: (stub: DurableObjectStub<LogShard>, caller: ShardCaller) => Promise<Result<T>>,
 ): Promise<Result<T>> {
   try {
-    const result = await call(shardStub(env, access.tenant, shard), { keyId: access.keyId })
+    const { keyId, tenant } = access
+    const caller = { keyId, shards: tenant.shards }
+    const result = await call(shardStub(env, tenant, shard), caller)
     if (result.ok) return result
     // What this isolate remembers of the key or the app is out of date.
-    if (result.error.code === 'unauthorized' && access.keyId) forgetKey(access.keyId)
-    if (result.error.code === 'not_found') forgetApp(access.tenant.appId)
+    if (result.error.code === 'unauthorized' && keyId) forgetKey(keyId)
+    if (result.error.code === 'not_found' || isStale(result)) forgetApp(tenant.appId)
     return result
   } catch (e) {
     const failed = e as PlatformError

@@ -1,10 +1,14 @@
 // A page: the best records first, whatever order they come in, and no more of them than it may hold.
 
 import { describe, expect, it } from 'vitest'
+import { storedSegment } from '../../src/block/stored.ts'
 import { PAGE_BYTES_MAX } from '../../src/limits.ts'
-import { Page } from '../../src/query/merge.ts'
+import { Page, Tally } from '../../src/query/merge.ts'
 import type { Plan } from '../../src/query/plan.ts'
+import type { RecordBatch } from '../../src/record.ts'
 import { batchOf, randomOf } from '../batches.ts'
+
+const T = 1_720_000_000_000
 
 const planOf = (order: 'asc' | 'desc', limit: number): Plan => ({
   filter: [],
@@ -30,9 +34,15 @@ function pageOf(order: 'asc' | 'desc', limit: number, parts: Part[]): Page {
   const page = new Page(planOf(order, limit))
   for (const { shard, seq, places } of parts) {
     const batch = batchOf(places.map(([ms, ns = 0]) => ({ ms, ns })))
-    page.add(batch, [...places.keys()], shard, seq)
+    addTo(page, batch, seq, shard)
   }
   return page
+}
+
+/** All records of a batch, as a scan adds them. */
+function addTo(page: Page, batch: RecordBatch, seq: number, shard = 0): void {
+  const stored = storedSegment(batch, seq, T)
+  page.add(stored, page.wanted(stored, [...batch.timeMs.keys()], shard), shard)
 }
 const idsOf = (page: Page) => page.records().map(({ id }) => id)
 
@@ -93,6 +103,42 @@ describe('a page', () => {
   })
 })
 
+describe('wanted', () => {
+  const wants = (
+    name: string,
+    order: 'asc' | 'desc',
+    limit: number,
+    times: number[],
+    rows: number[],
+  ) =>
+    it(`${name}: ${rows.join(' ') || 'none'}`, () => {
+      const page = pageOf(order, limit, [part(0, 1, [10], [20], [30])])
+      const stored = storedSegment(batchOf(times.map((ms) => ({ ms }))), 11, T)
+      // Nothing but times and numbers is looked at.
+      stored.batch.message = []
+      const wanted = page.wanted(stored, [...times.keys()], 0)
+      expect(wanted.sort((a, b) => a - b)).toEqual(rows)
+    })
+
+  wants('all while there is room', 'asc', 10, [5, 40], [0, 1])
+  wants('what is better than the worst kept', 'asc', 2, [25, 30, 35], [0])
+  wants('no more of them than fit', 'asc', 2, [1, 2, 3, 4, 5], [0, 1, 2])
+  wants('newest first, the newest', 'desc', 2, [1, 40, 50, 60, 70], [2, 3, 4])
+  wants('a tie that comes later', 'asc', 2, [30], [])
+  wants('newest first, a tie that came later', 'desc', 2, [10], [0])
+})
+
+describe('a tally', () => {
+  it('counts what it is given and wants no record', () => {
+    const tally = new Tally()
+    const stored = storedSegment(batchOf([{}, {}, {}]), 1, T)
+    expect(tally.wanted(stored, [0, 2])).toEqual([])
+    expect(tally.wanted(stored, [1])).toEqual([])
+    expect(tally.records).toBe(3)
+    expect(tally.mayHold()).toBe(true)
+  })
+})
+
 describe('mayHold', () => {
   const three = [part(0, 1, [10], [20], [30])]
   const holds = (name: string, order: 'asc' | 'desc', limit: number, ms: number, may: boolean) =>
@@ -115,7 +161,7 @@ describe('a page of large records', () => {
     let seq = 1
     for (const times of batches) {
       const batch = batchOf(times.map((ms) => ({ ms, message: QUARTER })))
-      page.add(batch, [...times.keys()], 0, seq)
+      addTo(page, batch, seq)
       seq += times.length
     }
     return page
@@ -144,13 +190,12 @@ describe('a page of large records', () => {
   it('shows one at least', () => {
     const page = new Page(planOf('asc', 100))
     const message = 'x'.repeat(PAGE_BYTES_MAX + 1)
-    page.add(
+    addTo(
+      page,
       batchOf([
         { ms: 1, message },
         { ms: 2, message: 'small' },
       ]),
-      [0, 1],
-      0,
       1,
     )
     expect(timesOf(page)).toEqual([1])

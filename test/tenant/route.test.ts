@@ -6,14 +6,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { encodeSegments } from '../../src/block/segment.ts'
 import { APPEND_BYTES_MAX } from '../../src/limits.ts'
 import { type Plan, planQuery } from '../../src/query/plan.ts'
-import {
-  appendRecords,
-  type QueryAnswer,
-  queryShards,
-  readRecord,
-  readStats,
-  shardStub,
-} from '../../src/tenant/route.ts'
+import { type QueryAnswer, queryShards, readRecord } from '../../src/tenant/read.ts'
+import { appendRecords, readStats, shardStub } from '../../src/tenant/route.ts'
 import { batchOf, type RecordSpec } from '../batches.ts'
 import { must } from './registry-fixtures.ts'
 import { overloaded, type Shards, shardsOf } from './shard-fixtures.ts'

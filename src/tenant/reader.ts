@@ -1,0 +1,482 @@
+// Brings the records of many shards that match a plan into a sink, best first, however they are
+// stored: unsealed rows, blocks in a shard, blocks in the archive.
+//
+// A shard fixes its set with its first reply and sends the rest in later ones. Meanwhile rows are
+// sealed, blocks merged and moved. So the reader keeps which sequence numbers of a shard it is done
+// with, and takes from whatever it is sent only the others; an archived block that is gone is asked
+// for again by its range. What can not be read is named in `reasons`, and the rest is read.
+
+import { type BlockFile, openBlock, readGroup } from '../block/parquet.ts'
+import { decodeSegment, unpackSegments } from '../block/segment.ts'
+import { type StoredBatch, storedSegment } from '../block/stored.ts'
+import type { Env } from '../env.ts'
+import { CANDIDATE_BYTES_FIRST, CANDIDATE_BYTES_MAX } from '../limits.ts'
+import { Hide } from '../query/hide.ts'
+import type { Sink } from '../query/merge.ts'
+import { type Plan, rangeOf } from '../query/plan.ts'
+import { bothNeeded, Matcher, rowsInSet } from '../query/scan.ts'
+import { type SeqRange, SeqRanges } from '../query/seq-ranges.ts'
+import type { Tombstone } from '../query/tombstone.ts'
+import type { Failure, Result } from '../result.ts'
+import type { Candidate, CandidatesReply, CandidatesRequest } from '../shard/candidates.ts'
+import { COLD_READS_MAX, ColdReads } from './cold-read.ts'
+import { callShard, type ShardAccess } from './route.ts'
+
+export interface QueryStats {
+  blocks: {
+    considered: number
+    skipped: { time: number; values: number; filter: number; pattern: number }
+    opened: number
+  }
+  bytes: number
+  rows: number
+  r2_reads: number
+  ms: number
+}
+
+/** What an answer lacks: a shard that can not be heard, or stored records that can not be read. */
+export type PartialReason =
+  | { code: 'shard_unreachable'; shard: number }
+  /** `block` is its first sequence number. */
+  | { code: 'block_missing' | 'block_corrupt'; shard: number; block: number }
+
+/** What is to be read. */
+export interface Reading {
+  plan: Plan
+  shards: number[]
+  /** Only these sequence numbers. */
+  onlyRange: SeqRange | null
+  /** Shards may count what their catalog knows exactly instead of sending it. */
+  counts: boolean
+}
+
+/** What is left to scan of one shard, in the plan's order; what moved since its first reply stands before. */
+interface Source {
+  shard: number
+  maxSeq: number
+  left: Candidate[]
+  next: CandidatesReply['next']
+  /** What was scanned or counted: it may be sent once more, in another block. */
+  done: SeqRanges
+  /** All it told of: a deletion stays true when the shard has carried it out. */
+  tombstones: Map<number, Tombstone>
+  hide: Hide
+}
+
+/** One candidate being scanned. */
+interface Pass {
+  source: Source
+  candidate: Candidate
+  /** Only these of its records. */
+  only: SeqRange | null
+  /** Some of its records were done before. */
+  isPartly: boolean
+}
+
+/** Candidates of one shard that are looked through for objects to read ahead. */
+const LOOK_AHEAD = 16
+
+export class Reader {
+  readonly stats: QueryStats = {
+    blocks: { considered: 0, skipped: { time: 0, values: 0, filter: 0, pattern: 0 }, opened: 0 },
+    bytes: 0,
+    rows: 0,
+    r2_reads: 0,
+    ms: 0,
+  }
+  readonly reasons: PartialReason[] = []
+  /** Each shard's highest sequence number, as the plan or the first replies fix it. */
+  readonly maxSeqs: (number | null)[]
+  /** Records that shards counted by their catalogs. */
+  counted = 0
+  readonly #env: Env
+  readonly #access: ShardAccess
+  readonly #reading: Reading
+  readonly #sink: Sink
+  readonly #matcher: Matcher
+  readonly #cold: ColdReads
+  readonly #slices = new Slices()
+  #sources: Source[] = []
+  #objectsRead = 0
+
+  constructor(env: Env, access: ShardAccess, reading: Reading, sink: Sink) {
+    this.#env = env
+    this.#access = access
+    this.#reading = reading
+    this.#sink = sink
+    this.#matcher = new Matcher(reading.plan)
+    this.#cold = new ColdReads(env.ARCHIVE)
+    const length = Math.max(...reading.shards) + 1
+    this.maxSeqs = Array.from({ length }, (_, shard) => reading.plan.maxSeqs[shard] ?? null)
+  }
+
+  /** Reads until the sink needs no more. The failure when no answer can be given at all. */
+  async run(): Promise<Failure | null> {
+    const startedMs = Date.now()
+    try {
+      return (await this.#start()) ?? (await this.#readAll())
+    } finally {
+      this.#cold.close()
+      this.stats.r2_reads = this.#cold.reads
+      this.stats.ms = Date.now() - startedMs
+    }
+  }
+
+  async #start(): Promise<Failure | null> {
+    const { shards } = this.#reading
+    const bytesMax = this.#shareOf(CANDIDATE_BYTES_FIRST)
+    const replies = await Promise.all(
+      shards.map((shard) => this.#ask(shard, { bytesMax, maxSeq: this.maxSeqs[shard] ?? null })),
+    )
+    let silence: Failure | null = null
+    for (const [i, reply] of replies.entries()) {
+      const shard = shards[i]!
+      if (!reply.ok && !isSilence(reply.error)) return reply.error
+      if (reply.ok) this.#sources.push(this.#sourceOf(shard, reply.data))
+      else {
+        silence ??= reply.error
+        this.reasons.push({ code: 'shard_unreachable', shard })
+      }
+    }
+    return this.#sources.length === 0 ? silence : null
+  }
+
+  #sourceOf(shard: number, reply: CandidatesReply): Source {
+    const { maxSeq } = reply
+    this.maxSeqs[shard] = maxSeq
+    const source: Source = {
+      shard,
+      maxSeq,
+      left: [],
+      next: null,
+      done: new SeqRanges(),
+      tombstones: new Map(),
+      hide: new Hide([]),
+    }
+    this.#take(source, reply)
+    return source
+  }
+
+  #take(source: Source, reply: CandidatesReply): void {
+    const { blocks } = this.stats
+    blocks.considered += reply.considered
+    for (const why of ['time', 'values', 'filter', 'pattern'] as const) {
+      blocks.skipped[why] += reply.skipped[why]
+    }
+    source.left = reply.candidates
+    source.next = reply.next
+    this.counted += reply.counted.records
+    for (const [firstSeq, lastSeq] of reply.counted.ranges) source.done.add({ firstSeq, lastSeq })
+    bury(source, reply.tombstones)
+  }
+
+  async #readAll(): Promise<Failure | null> {
+    for (let source = this.#first(); source; source = this.#first()) {
+      const candidate = source.left[0]
+      const ms = candidate ? this.#placeMs(candidate) : source.next!.ms
+      if (!this.#sink.mayHold(ms)) {
+        // What moved stands out of order: behind it there may be better.
+        if (!candidate?.isNew) break
+        source.left.shift()
+      } else if (candidate) {
+        this.#readAhead(candidate)
+        source.left.shift()
+        const failure = await this.#scan(this.#passOf(source, candidate, this.#reading.onlyRange))
+        if (failure) return failure
+      } else {
+        const failure = await this.#refill(source)
+        if (failure) return failure
+      }
+    }
+    return null
+  }
+
+  #passOf(source: Source, candidate: Candidate, only: SeqRange | null): Pass {
+    return { source, candidate, only, isPartly: source.done.touches(rangeOfRow(candidate)) }
+  }
+
+  #placeMs({ minMs, maxMs }: Candidate): number {
+    return this.#reading.plan.order === 'desc' ? maxMs : minMs
+  }
+
+  /** The source that goes on: one with what moved, else the one whose next row comes first. */
+  #first(): Source | null {
+    const sign = this.#reading.plan.order === 'asc' ? 1 : -1
+    let best: Source | null = null
+    let bestRank = Number.POSITIVE_INFINITY
+    for (const source of this.#sources) {
+      const [candidate] = source.left
+      if (!candidate && !source.next) continue
+      if (candidate?.isNew) return source
+      const rank = (candidate ? this.#placeMs(candidate) : source.next!.ms) * sign
+      if (best && rank >= bestRank) continue
+      best = source
+      bestRank = rank
+    }
+    return best
+  }
+
+  /**
+   * Starts reading the objects that come next. One at first, twice as many with each that did not
+   * suffice: a page is often full after the first, and each read is billed.
+   */
+  #readAhead(next: Candidate): void {
+    const isCold = next.from.kind === 'object'
+    const count = this.#objectsRead === 0 ? Number(isCold) : 2 ** this.#objectsRead
+    if (count === 0) return
+    const sign = this.#reading.plan.order === 'asc' ? 1 : -1
+    const upcoming = this.#sources
+      .flatMap(({ left }) => left.slice(0, LOOK_AHEAD))
+      .filter(({ from }) => from.kind === 'object')
+      .filter((candidate) => this.#sink.mayHold(this.#placeMs(candidate)))
+      .sort((a, b) => (this.#placeMs(a) - this.#placeMs(b)) * sign)
+    const first = isCold ? [next, ...upcoming.filter((other) => other !== next)] : upcoming
+    const objects = first.map(({ from }) => from).filter((from) => from.kind === 'object')
+    this.#cold.ahead(objects.slice(0, Math.min(count, COLD_READS_MAX)))
+  }
+
+  async #scan(pass: Pass, isAgain = false): Promise<Failure | null> {
+    const { source, candidate } = pass
+    const { from } = candidate
+    try {
+      if (from.kind === 'segments') await this.#scanSegments(pass, from)
+      else if (from.kind === 'block')
+        await this.#scanBlock(
+          pass,
+          readable(() => openBlock(from.bytes)),
+        )
+      else {
+        const read = await this.#cold.take(from)
+        this.#objectsRead++
+        if (read.kind === 'gone' && !isAgain) return this.#askAgain(pass)
+        if (read.kind !== 'read') {
+          this.#lack(pass, read.kind === 'corrupt' ? 'block_corrupt' : 'block_missing')
+          return null
+        }
+        await this.#scanBlock(pass, read.file)
+      }
+    } catch (e) {
+      // Bytes that were stored and can not be read: the answer says so and shows the rest.
+      if (!(e instanceof Unreadable)) throw e
+      console.error(`shard ${source.shard} row ${candidate.seq} is corrupt`, e)
+      this.#lack(pass, 'block_corrupt')
+    }
+    this.stats.blocks.opened++
+    this.stats.bytes += from.kind === 'object' ? from.size : from.bytes.length
+    source.done.add(intersectionOf(rangeOfRow(candidate), pass.only))
+    return null
+  }
+
+  #lack({ source, candidate }: Pass, code: 'block_missing' | 'block_corrupt'): void {
+    this.reasons.push({ code, shard: source.shard, block: candidate.seq })
+  }
+
+  /** The object is gone, so its records are elsewhere: the shard knows where. */
+  async #askAgain({ source, candidate, only }: Pass): Promise<Failure | null> {
+    const range = intersectionOf(rangeOfRow(candidate), only)
+    const { shard, maxSeq } = source
+    const bytesMax = this.#shareOf(CANDIDATE_BYTES_FIRST)
+    let after: CandidatesReply['next'] = null
+    do {
+      const changes = { bytesMax, maxSeq, after, onlyRange: range, counts: false }
+      const reply: Result<CandidatesReply> = await this.#ask(shard, changes)
+      if (!reply.ok) return this.#silenced(source, reply.error)
+      bury(source, reply.data.tombstones)
+      for (const moved of reply.data.candidates) {
+        if (!this.#sink.mayHold(this.#placeMs(moved))) continue
+        const failure = await this.#scan(this.#passOf(source, moved, range), true)
+        if (failure) return failure
+      }
+      after = reply.data.next
+    } while (after !== null)
+    return null
+  }
+
+  /** Brings the source's next candidates, of the set its first reply fixed. */
+  async #refill(source: Source): Promise<Failure | null> {
+    const { shard, maxSeq, next } = source
+    const bytesMax = this.#shareOf(CANDIDATE_BYTES_MAX)
+    const reply = await this.#ask(shard, { bytesMax, maxSeq, after: next })
+    if (!reply.ok) return this.#silenced(source, reply.error)
+    this.#take(source, reply.data)
+    return null
+  }
+
+  /** What a failure between two replies means: the rest of a silent shard is lacking. */
+  #silenced(source: Source, failure: Failure): Failure | null {
+    if (!isSilence(failure)) return failure
+    source.left = []
+    source.next = null
+    this.reasons.push({ code: 'shard_unreachable', shard: source.shard })
+    return null
+  }
+
+  #ask(
+    shard: number,
+    changes: Pick<CandidatesRequest, 'bytesMax' | 'maxSeq'> & Partial<CandidatesRequest>,
+  ): Promise<Result<CandidatesReply>> {
+    const { plan, onlyRange, counts } = this.#reading
+    const { filter, since, until, order } = plan
+    const request: CandidatesRequest = {
+      filter: { filter, since, until },
+      ...rangeOf(plan),
+      order,
+      onlyRange,
+      counts,
+      after: null,
+      ...changes,
+    }
+    return callShard(this.#env, this.#access, shard, (stub, caller) => {
+      // The platform's types take a tuple apart.
+      const reply: Promise<unknown> = stub.candidates(caller, request)
+      return reply as Promise<Result<CandidatesReply>>
+    })
+  }
+
+  /** One shard's part of the bytes that all shards together may have in a Worker's memory. */
+  #shareOf(bytes: number): number {
+    return Math.floor(bytes / this.#reading.shards.length)
+  }
+
+  async #scanSegments(pass: Pass, from: { bytes: Uint8Array; receivedMs: number }): Promise<void> {
+    let firstSeq = pass.candidate.seq
+    for (const bytes of readable(() => unpackSegments(from.bytes))) {
+      const batch = readable(() => decodeSegment(bytes))
+      const stored = storedSegment(batch, firstSeq, from.receivedMs)
+      firstSeq += batch.length
+      await this.#slices.yield()
+      const rows = await this.#matching(pass, stored)
+      const wanted = this.#sink.wanted(stored, rows, pass.source.shard)
+      this.#sink.add(stored, wanted, pass.source.shard)
+      this.stats.rows += batch.length
+    }
+  }
+
+  /** Scans row groups, which stand by time, until the sink needs none that is left. */
+  async #scanBlock(pass: Pass, file: BlockFile): Promise<void> {
+    const { shard, hide } = pass.source
+    const isDesc = this.#reading.plan.order === 'desc'
+    const needed = bothNeeded(this.#matcher.needed, hide.needed)
+    const groups = [...file.groups.keys()]
+    for (const group of isDesc ? groups.reverse() : groups) {
+      const stored = withMessages(
+        readable(() => readGroup(file, group, needed)),
+        file,
+        group,
+      )
+      const { timeMs, length } = stored.batch
+      if (length === 0 || !this.#sink.mayHold(timeMs[isDesc ? length - 1 : 0]!)) break
+      await this.#slices.yield()
+      const rows = await this.#matching(pass, stored)
+      const wanted = this.#sink.wanted(stored, rows, shard)
+      if (wanted.length > 0) {
+        this.#sink.add(
+          readable(() => readGroup(file, group, 'all')),
+          wanted,
+          shard,
+        )
+        await this.#slices.yield()
+      }
+      this.stats.rows += length
+    }
+  }
+
+  /** The rows of a batch that are in the set, match, were not done before and are not hidden. */
+  async #matching({ source, only, isPartly }: Pass, stored: StoredBatch): Promise<number[]> {
+    const { shard, maxSeq, done, hide } = source
+    const { seqs, batch } = stored
+    let rows = rowsInSet(this.#reading.plan, stored, shard, maxSeq)
+    if (only) {
+      rows = rows.filter((row) => seqs[row]! >= only.firstSeq && seqs[row]! <= only.lastSeq)
+    }
+    if (isPartly) rows = rows.filter((row) => !done.has(seqs[row]!))
+    const { sure, look } = this.#matcher.sieve(stored, rows)
+    const found = sure
+    for (const piece of look.length > 0 ? piecesOf(batch.message, look) : []) {
+      for (const row of this.#matcher.look(stored, piece)) found.push(row)
+      await this.#slices.yield()
+    }
+    if (!hide.readsMessages) return hide.visible(stored, found)
+    const visible: number[] = []
+    for (let from = 0; from < found.length; from += HIDE_ROWS) {
+      visible.push(...hide.visible(stored, found.slice(from, from + HIDE_ROWS)))
+      await this.#slices.yield()
+    }
+    return visible
+  }
+}
+
+/** Takes over what a reply says is deleted. */
+function bury(source: Source, tombstones: Tombstone[]): void {
+  const before = source.tombstones.size
+  for (const tombstone of tombstones) source.tombstones.set(tombstone.id, tombstone)
+  if (source.tombstones.size > before) source.hide = new Hide(source.tombstones.values())
+}
+
+const rangeOfRow = ({ seq, lastSeq }: Candidate): SeqRange => ({ firstSeq: seq, lastSeq })
+
+const intersectionOf = (range: SeqRange, only: SeqRange | null): SeqRange =>
+  only === null
+    ? range
+    : {
+        firstSeq: Math.max(range.firstSeq, only.firstSeq),
+        lastSeq: Math.min(range.lastSeq, only.lastSeq),
+      }
+
+/** Whether a failure means the shard can not be heard, and not that the caller may not. */
+const isSilence = (failure: Failure) =>
+  failure.code === 'unavailable' || failure.code === 'overloaded'
+
+class Unreadable extends Error {}
+
+/** Runs a decoder over stored bytes: whatever it throws, they can not be read. */
+function readable<T>(decode: () => T): T {
+  try {
+    return decode()
+  } catch (e) {
+    throw new Unreadable('stored records can not be read', { cause: e })
+  }
+}
+
+/** The batch with messages that are decoded when somebody asks: patterns often spare them. */
+function withMessages(stored: StoredBatch, file: BlockFile, group: number): StoredBatch {
+  const needed = { columns: new Set(['message'] as const), attributes: [] }
+  let messages: string[] | null = null
+  const batch = {
+    ...stored.batch,
+    get message() {
+      messages ??= readable(() => readGroup(file, group, needed)).batch.message
+      return messages
+    },
+  }
+  return { ...stored, batch }
+}
+
+/** A scan gives way after this long: in a local run it shares its thread with the shards. */
+const SLICE_MS = 8
+/** Characters of messages scanned between two looks at the clock. */
+const SLICE_CHARS = 64 * 1024
+/** Rows asked of deletions that read messages, between two looks at the clock. */
+const HIDE_ROWS = 256
+
+class Slices {
+  #startedMs = Date.now()
+
+  /** To be awaited where others may run; waits only when the slice is over. */
+  async yield(): Promise<void> {
+    if (Date.now() - this.#startedMs < SLICE_MS) return
+    await new Promise((resolve) => setTimeout(resolve, 0))
+    this.#startedMs = Date.now()
+  }
+}
+
+function* piecesOf(messages: string[], rows: number[]): Generator<number[]> {
+  for (let from = 0; from < rows.length; ) {
+    let to = from
+    for (let chars = 0; to < rows.length && chars < SLICE_CHARS; to++) {
+      chars += messages[rows[to]!]!.length + 32
+    }
+    yield rows.slice(from, to)
+    from = to
+  }
+}
