@@ -45,10 +45,26 @@ export const RESOURCE_BYTES_MAX = 256 * KIB
 export const COLUMN_BYTES_MAX = 1024
 /** An app's own attribute names for one column: each is a rank of its own (ingest/precedence.ts). */
 export const COLUMN_NAMES_MAX = 8
+/** The same for all its columns: the list is held with every cached key. */
+export const OWN_NAMES_MAX = 64
 /** Entries of `metadata.cut` in one record. */
 export const CUT_ENTRIES_MAX = 32
 /** (key, type) pairs of one batch with a column of their own; a million keys must not make a million arrays. */
 export const ATTRIBUTE_COLUMNS_MAX = 512
+
+// Settings of an app.
+
+/** A tenant's shards all answer every query, and a request may make few calls. */
+export const SHARDS_MAX = 64
+/** Each rule is a tombstone a day, and every query carries those in force. */
+export const RETENTION_RULES_MAX = 32
+/** Ten years. */
+export const RETENTION_DAYS_MAX = 3650
+export const HOT_DAYS_MAX = 365
+/** As much as may wait unsealed: with less, blocks would leave as soon as they are made. */
+export const HOT_BYTES_MIN = 64_000_000
+/** Leaves room below DATABASE_BYTES_MAX for the catalog and for what is not sealed. */
+export const HOT_BYTES_MAX = 8_000_000_000
 
 // Storage.
 

@@ -16,8 +16,6 @@ export interface ObjectPlace {
 }
 
 const OWNER_CHARS = 8
-const FILE = /^([0-9a-f]{8})-\d{1,2}-\d{1,16}-g\d{1,16}\.parquet$/
-const DAY = /^date=\d{4}-\d\d-\d\d$/
 
 /** Never the same for two blocks: their ids differ. */
 export function objectKey({ appId, tenantId, day, shard, firstSeq, blockId }: ObjectPlace): string {
@@ -27,10 +25,8 @@ export function objectKey({ appId, tenantId, day, shard, firstSeq, blockId }: Ob
 /** What the keys of an app begin with, and of every other app of that name before it. */
 export const folderOf = (appId: string) => `${appId}/`
 
-/** Whether the tenant may have written an object of this key. */
+/** Whether an object of this key is the tenant's, and not another's that had the name before or has it since. */
 export function ownsKey({ appId, tenantId }: { appId: string; tenantId: string }, key: string) {
-  if (!key.startsWith(folderOf(appId))) return false
-  const [day = '', file = '', ...more] = key.slice(folderOf(appId).length).split('/')
-  const owner = FILE.exec(file)?.[1]
-  return more.length === 0 && DAY.test(day) && owner === tenantId.slice(0, OWNER_CHARS)
+  const file = key.slice(key.lastIndexOf('/') + 1)
+  return key.startsWith(folderOf(appId)) && file.startsWith(`${tenantId.slice(0, OWNER_CHARS)}-`)
 }

@@ -499,7 +499,7 @@ export class BatchWriter {
     slots.set(EVENT_TYPE, this.eventName)
     if (this.#arrival.workspaceId !== null) slots.set(WORKSPACE_ID, this.#arrival.workspaceId)
     const file = texts[CODE_FILE]!
-    if (file !== '' && !slots.isSet(SOURCE_LOCATION)) {
+    if (file !== '' && !slots.isChosen(SOURCE_LOCATION)) {
       const line = texts[CODE_LINE]
       slots.set(SOURCE_LOCATION, line === '' ? file : `${file}:${line}`)
     }

@@ -65,7 +65,7 @@ export interface Places {
 }
 
 /** An app's own names rank from 1, so the table's begin behind them. */
-const TABLE_RANK_FIRST = 2 * COLUMN_NAMES_MAX + 1
+export const TABLE_RANK_FIRST = 2 * COLUMN_NAMES_MAX + 1
 
 function tableOf(kind: 'A' | 'R'): PlacesByName {
   const found = new Map<string, Place[]>()

@@ -10,6 +10,7 @@ import {
   type PlacesByName,
   SLOTS,
   slotOf,
+  TABLE_RANK_FIRST,
   validId,
 } from './precedence.ts'
 import { textOf, type Value } from './value.ts'
@@ -93,9 +94,9 @@ export class Slots {
     if (text !== '') this.#fill(slot, FIELD_RANK, text)
   }
 
-  /** Whether a field, and no attribute, has filled the slot. */
-  isSet(slot: number): boolean {
-    return this.#ranks[slot] === FIELD_RANK
+  /** Whether a field, or an attribute the app chose for it, has filled the slot. */
+  isChosen(slot: number): boolean {
+    return this.#ranks[slot]! < TABLE_RANK_FIRST
   }
 
   #fill(slot: number, rank: number, text: string): void {

@@ -1,9 +1,10 @@
-// The registry's tables. Three nouns: a tenant (an app and the objects named by its id), its keys,
-// and what its shards are still owed, one row per shard that must hear of a revocation or be
-// destroyed and has not confirmed it.
+// The registry's tables. A tenant (an app and the objects named by its id), its keys, what its shards
+// are still owed (one row per shard that must hear of a change or be destroyed and has not confirmed
+// it), and the archives of deleted apps that are being emptied (tenant/emptying.ts).
 //
 // A row of `tenant` with `deleted_ms` is an app that is gone for everyone: its name is free, its keys
-// are refused, and the row stays only until the last of its shards is destroyed. A row of `api_key`
+// are refused, and the row stays only until the last of its shards is destroyed and its part of the
+// archive is empty. A row of `api_key`
 // with `deleted_ms` has lost its hash: it grants nothing, and stays so that a DELETE can be repeated.
 
 /** Append-only: a database in the field has run a prefix of this list. */
@@ -47,6 +48,16 @@ export const MIGRATIONS: readonly string[] = [
    CREATE INDEX owed_next ON owed (next_ms);`,
   // JSON of what was set (tenant/settings.ts); null: nothing ever.
   `ALTER TABLE tenant ADD COLUMN settings TEXT;`,
+  `CREATE TABLE emptying (
+     tenant_id TEXT PRIMARY KEY,
+     app_id TEXT NOT NULL,
+     cursor TEXT,
+     found INTEGER NOT NULL,
+     empty_ms INTEGER,
+     attempts INTEGER NOT NULL,
+     next_ms INTEGER NOT NULL,
+     error TEXT
+   ) STRICT, WITHOUT ROWID;`,
 ]
 
 /** Brings the database to the newest schema. All or nothing per step; cheap when there is none. */

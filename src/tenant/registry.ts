@@ -4,16 +4,18 @@
 //
 // A change that shards must hear of is written first, together with a row in `owed` per shard, then
 // told to all of them in parallel; a row goes when its shard has confirmed. What is left is told
-// again by whoever repeats the request and by the alarm, whichever comes first.
+// again by whoever repeats the request and by the alarm, whichever comes first. The alarm also
+// empties the archive of deleted apps.
 
 import { DurableObject } from 'cloudflare:workers'
 import { Buffer } from 'node:buffer'
 import type { Env } from '../env.ts'
 import type { ColumnNames } from '../record.ts'
 import { err, ok, type Result } from '../result.ts'
+import { Emptying } from './emptying.ts'
 import { type KeyRow, migrate, type TenantRow } from './registry-schema.ts'
 import { shardStub } from './route.ts'
-import { type Settings, settingsOf } from './settings.ts'
+import { type AppSettings, type Settings, type SettingsChange, settingsOf } from './settings.ts'
 
 export type Role = 'ingest' | 'read' | 'admin'
 
@@ -92,6 +94,7 @@ export class Registry extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql
   /** The last telling of each tenant's shards: a `configure` never overtakes a later `destroy`. */
   readonly #telling = new Map<string, Promise<number[]>>()
+  readonly #emptying = new Emptying(this.ctx.storage.sql)
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -168,9 +171,60 @@ export class Registry extends DurableObject<Env> {
     return row ? ok(appOf(row)) : noApp(ref)
   }
 
+  /** Every live tenant. */
+  async tenants(): Promise<Tenant[]> {
+    const rows = this.#sql.exec<TenantRow>(
+      'SELECT * FROM tenant WHERE deleted_ms IS NULL ORDER BY app_id',
+    )
+    return rows.toArray().map(tenantOf)
+  }
+
+  async getSettings(ref: AppRef): Promise<Result<AppSettings>> {
+    const row = this.#live(ref)
+    return row ? ok(appSettingsOf(row)) : noApp(ref)
+  }
+
+  /**
+   * Changes what is named and leaves the rest. In force on every shard, the new ones among them, once
+   * it is answered, or `unavailable` names those that have not confirmed: the alarm tells them again,
+   * and so does repeating this.
+   */
+  async updateSettings(ref: AppRef, change: SettingsChange): Promise<Result<AppSettings>> {
+    const row = this.#live(ref)
+    if (!row) return noApp(ref)
+    const { shards = row.shards, ...settings } = change
+    if (shards < row.shards) {
+      return err(
+        'conflict',
+        `the app has ${row.shards} shards, and their number is never lowered: each holds records`,
+        { shards: row.shards },
+      )
+    }
+    const stored: Partial<Settings> = row.settings === null ? {} : JSON.parse(row.settings)
+    const nowMs = Date.now()
+    this.ctx.storage.transactionSync(() => {
+      this.#sql.exec(
+        'UPDATE tenant SET shards = ?, settings = ?, version = version + 1 WHERE tenant_id = ?',
+        shards,
+        JSON.stringify({ ...stored, ...settings }),
+        row.tenant_id,
+      )
+      this.#owe(row.tenant_id, nowMs)
+    })
+    this.#arm()
+    const silent = await this.#tell(row.tenant_id)
+    if (silent.length === 0) return this.getSettings(ref)
+    return err(
+      'unavailable',
+      `the settings are stored, but shards ${silent.join(', ')} have not confirmed them and may still go by the old ones; repeat the request`,
+      { shards: silent },
+    )
+  }
+
   /**
    * Frees the name and refuses the keys at once, then destroys every shard. `unavailable` names the
-   * shards that are left: the alarm goes on with them, and so does repeating this.
+   * shards that are left: the alarm goes on with them, and so does repeating this. The archive is
+   * emptied behind it, without anyone waiting.
    */
   async deleteApp(ref: AppRef): Promise<Result<{ appId: string }>> {
     const live = this.#live(ref)
@@ -295,7 +349,7 @@ export class Registry extends DurableObject<Env> {
     )
   }
 
-  /** Tells shards what they are owed, and comes again with back-off until nothing is owed. */
+  /** Tells shards what they are owed and empties archives, with back-off until nothing is left. */
   override async alarm(): Promise<void> {
     try {
       const due = this.#sql
@@ -307,6 +361,7 @@ export class Registry extends DurableObject<Env> {
         )
         .toArray()
       for (const { tenant_id } of due) await this.#tell(tenant_id)
+      await this.#emptying.step(this.env.ARCHIVE, (tenantId) => this.#drop(tenantId))
       this.#arm()
     } catch (e) {
       // Storage failed. The platform gives up on an alarm that keeps throwing, so it never may.
@@ -345,7 +400,8 @@ export class Registry extends DurableObject<Env> {
     this.ctx.storage.transactionSync(() => {
       for (const { shard, error } of outcomes) this.#note(row, shard, error)
       if (copy === null && outcomes.every(({ error }) => error === null)) {
-        this.#sql.exec('DELETE FROM tenant WHERE tenant_id = ?', tenantId)
+        if (this.env.ARCHIVE) this.#emptying.begin(tenantId, row.app_id, Date.now())
+        else this.#drop(tenantId)
       }
     })
     this.#arm()
@@ -401,10 +457,17 @@ export class Registry extends DurableObject<Env> {
     )
   }
 
-  /** Sets the alarm to when the next shard is to be told. Not awaited: it commits with the writes before it. */
+  /** The end of a deleted app. */
+  #drop(tenantId: string): void {
+    this.#sql.exec('DELETE FROM tenant WHERE tenant_id = ?', tenantId)
+  }
+
+  /** Sets the alarm to when the next thing is due. Not awaited: it commits with the writes before it. */
   #arm(): void {
     const { next_ms } = this.#sql
-      .exec<{ next_ms: number | null }>('SELECT min(next_ms) AS next_ms FROM owed')
+      .exec<{ next_ms: number | null }>(
+        'SELECT min(next_ms) AS next_ms FROM (SELECT next_ms FROM owed UNION ALL SELECT next_ms FROM emptying)',
+      )
       .one()
     if (next_ms === null) void this.ctx.storage.deleteAlarm()
     else void this.ctx.storage.setAlarm(next_ms)
@@ -422,7 +485,8 @@ export class Registry extends DurableObject<Env> {
     if (ref.tenantId !== null) return []
     return this.#sql
       .exec<{ tenant_id: string }>(
-        'SELECT tenant_id FROM tenant WHERE app_id = ? AND deleted_ms IS NOT NULL',
+        `SELECT DISTINCT t.tenant_id FROM tenant t JOIN owed o ON o.tenant_id = t.tenant_id
+         WHERE t.app_id = ? AND t.deleted_ms IS NOT NULL`,
         ref.appId,
       )
       .toArray()
@@ -467,6 +531,11 @@ const tenantOf = (row: TenantRow): Tenant => ({
   shards: row.shards,
   locationHint: row.location_hint,
   columns: settingsOf(row.settings).columns,
+})
+
+const appSettingsOf = (row: TenantRow): AppSettings => ({
+  shards: row.shards,
+  settings: settingsOf(row.settings),
 })
 
 const appOf = (row: TenantRow): App => ({

@@ -129,6 +129,13 @@ for (const [form, send] of Object.entries(otlp)) {
       },
       { service: 's' },
     )
+    fills(
+      'the source before its parts',
+      { source_location: ['at'] },
+      { at: 'a.ts:1', 'code.file.path': 'b.ts' },
+      {},
+      { source_location: 'a.ts:1' },
+    )
     fills('no other column', user, { uid: 'a' }, {}, { project_id: null, workspace_id: null })
     fills('nothing without the setting', {}, { uid: 'a' }, { uid: 'b' }, { user_id: null })
 

@@ -21,7 +21,8 @@ export interface Fixture {
   inside: <T>(f: (registry: Registry, state: DurableObjectState) => T | Promise<T>) => Promise<T>
 }
 
-export async function registryNamed(name: string): Promise<Fixture> {
+/** Without an archive, unless it is given one. */
+export async function registryNamed(name: string, archive?: R2Bucket): Promise<Fixture> {
   const stub = (env as Env).REGISTRY.getByName(name)
   const shards: Shards = { told: [], silent: new Set(), before: async () => {} }
   const inside: Fixture['inside'] = (f) => runInDurableObject(stub, f)
@@ -40,7 +41,7 @@ export async function registryNamed(name: string): Promise<Fixture> {
     },
   }
   await inside((registry) => {
-    Object.assign(registry, { env: { ...env, LOG_SHARD } })
+    Object.assign(registry, { env: { ...env, LOG_SHARD, ARCHIVE: archive } })
   })
   return { registry: stub as unknown as RegistrySurface, shards, inside }
 }

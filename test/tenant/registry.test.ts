@@ -372,7 +372,7 @@ describe('the remote surface', () => {
       Object.getOwnPropertyNames(Object.getPrototypeOf(registry)),
     )
     expect(names.filter((name) => name !== 'constructor').sort()).toEqual(
-      `alarm createApp createKey deleteApp deleteKey getApp getKey grantForHash keyCopy listApps listKeys tenantForApp`.split(
+      `alarm createApp createKey deleteApp deleteKey getApp getKey getSettings grantForHash keyCopy listApps listKeys tenantForApp tenants updateSettings`.split(
         ' ',
       ),
     )
