@@ -1,10 +1,12 @@
 // The bindings of wrangler.jsonc, by name. The only file that names one.
 
+import type { Sealer } from './shard/sealer.ts'
 import type { LogShard } from './shard/shard.ts'
 import type { Registry } from './tenant/registry.ts'
 
 export interface Env {
   LOG_SHARD: DurableObjectNamespace<LogShard>
+  SEALER: DurableObjectNamespace<Sealer>
   REGISTRY: DurableObjectNamespace<Registry>
   /** The owner's archive; absent in a deployment that wants none. */
   ARCHIVE?: R2Bucket

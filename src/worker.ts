@@ -10,6 +10,7 @@ import { createApp } from './api/http.ts'
 import type { Env } from './env.ts'
 
 export { LoggerService } from './api/rpc.ts'
+export { Sealer } from './shard/sealer.ts'
 export { LogShard } from './shard/shard.ts'
 export { Registry } from './tenant/registry.ts'
 

@@ -16,9 +16,10 @@ const FILE_LINES_MAX = 600
 const MAY_IMPORT: Record<string, string[]> = {
   ingest: NOUNS,
   block: NOUNS,
+  archive: NOUNS,
   query: [...NOUNS, 'block'],
-  shard: [...NOUNS, 'block', 'query', 'env', 'type:tenant'],
-  tenant: [...NOUNS, 'block', 'query', 'env', 'type:shard'],
+  shard: [...NOUNS, 'block', 'query', 'archive', 'env', 'type:tenant'],
+  tenant: [...NOUNS, 'block', 'query', 'archive', 'env', 'type:shard'],
   api: [...NOUNS, 'ingest', 'query', 'tenant', 'env', 'type:shard'],
 }
 

@@ -25,7 +25,12 @@ export function storedSegment(
 ): StoredBatch {
   const seqs = new Float64Array(batch.length)
   for (let row = 0; row < batch.length; row++) seqs[row] = firstSeq + row
-  return { batch, seqs, receivedMs: new Float64Array(batch.length).fill(receivedMs), patterns: null }
+  return {
+    batch,
+    seqs,
+    receivedMs: new Float64Array(batch.length).fill(receivedMs),
+    patterns: null,
+  }
 }
 
 /** Only these rows, ascending, of a batch that has all its columns. */

@@ -1,10 +1,18 @@
-// Which stored rows a query has to open, decided from what is known of them without opening any.
+// Which wal rows and blocks a query has to open, decided from what is known of them without opening any.
 //
 // In the query's order: newest first goes by a row's latest time, oldest first by its earliest, so
 // that a reader who has a full page may stop at the first row that can hold nothing better.
 
 import type { RecordFilter } from '../query/plan.ts'
+import {
+  countByCatalog,
+  type Prepared,
+  type PruneSource,
+  preparePrune,
+  prune,
+} from '../query/prune.ts'
 import type { Tombstone } from '../query/tombstone.ts'
+import type { BlockRow } from './catalog.ts'
 import type { WalIndex } from './wal-index.ts'
 
 export interface CandidatesRequest {
@@ -47,8 +55,7 @@ export interface ChosenRow {
 }
 
 export interface Candidate extends ChosenRow {
-  from:
-    /** Segments back to back (block/segment.ts) of a wal row, stored at `receivedMs`. */
+  from: /** Segments back to back (block/segment.ts) of a wal row, stored at `receivedMs`. */
     | { kind: 'segments'; bytes: Uint8Array; receivedMs: number }
     /** A Parquet file. */
     | { kind: 'block'; bytes: Uint8Array }
@@ -76,46 +83,219 @@ export interface CandidatesReply {
 /** Rows of one reply: with small rows the bytes alone would allow a hundred thousand. */
 export const CANDIDATES_MAX = 1024
 
-/** The wal rows to read for one reply, in order. Pure, and one pass over the rows without a sort of all. */
-export function chooseCandidates(wal: WalIndex, request: CandidatesRequest, highestSeq: number) {
-  const maxSeq = request.maxSeq ?? highestSeq
+/** Blocks asked about beyond their narrow row in one reply: each reads a filter slice or a detail. */
+export const PRUNES_MAX = 512
+
+/** What the shard has, as far as choosing needs it. */
+export interface Holdings {
+  wal: WalIndex
+  /** By sequence number. */
+  blocks: readonly BlockRow[]
+  sourceOf(block: BlockRow): PruneSource
+  tombstones: readonly Tombstone[]
+  /** The highest sequence number given out. */
+  maxSeq: number
+}
+
+/** One row to read: the place of a wal row, or a block. */
+export type Chosen =
+  | { kind: 'wal'; row: number }
+  | { kind: 'block'; block: BlockRow; isNew: boolean }
+
+/** What a reply is made of, but for the bytes. */
+export type Choice = Omit<CandidatesReply, 'candidates' | 'tombstones'> & { chosen: Chosen[] }
+
+/**
+ * The rows to read for one reply: first the blocks made since the reply before, then wal rows and
+ * blocks in the query's order, from where that reply ended. Reads of the catalog what is asked of it.
+ */
+export function chooseCandidates(holdings: Holdings, request: CandidatesRequest): Choice {
+  const { wal, blocks } = holdings
+  const { after } = request
+  const maxSeq = request.maxSeq ?? holdings.maxSeq
+  const walRows = walInQuestion(wal, request, maxSeq)
+  const inQuestion = blocksInQuestion(blocks, request, maxSeq)
+  const isNew = ({ id }: BlockRow) => after !== null && id > after.lastBlock
+  const filling = new Filling(holdings, request, maxSeq)
+
+  let lastBlock = after?.lastBlock ?? 0
+  for (const block of inQuestion.chosen.filter(isNew).sort((a, b) => a.id - b.id)) {
+    if (!filling.offerBlock(block, true)) break
+    lastBlock = block.id
+  }
+  let last: { ms: number; seq: number } | null = after
+  if (filling.isOpen) {
+    lastBlock = blocks.reduce((highest, { id }) => Math.max(highest, id), lastBlock)
+    const known = inQuestion.chosen.filter((block) => !isNew(block))
+    for (const { ms, seq, row, block } of inOrder(wal, walRows, known, request)) {
+      if (!(block ? filling.offerBlock(block, false) : filling.offerWal(row))) break
+      last = { ms, seq }
+    }
+  }
+  const isEnd = filling.isOpen && walRows.offered === walRows.best.length
+  const isFirst = after === null
+  const narrow = { ...walRows.skipped }
+  narrow.time += inQuestion.skipped.time
+  narrow.values += inQuestion.skipped.values
+  return {
+    maxSeq,
+    chosen: filling.chosen,
+    considered: isFirst ? walRows.considered + inQuestion.considered : 0,
+    skipped: {
+      ...filling.skipped,
+      time: (isFirst ? narrow.time : 0) + filling.skipped.time,
+      values: (isFirst ? narrow.values : 0) + filling.skipped.values,
+    },
+    counted: { records: filling.counted, ranges: filling.ranges },
+    next: isEnd || last === null ? null : { ...last, lastBlock },
+  }
+}
+
+/** Rows of one reply, taken until there are enough of them. */
+class Filling {
+  /** False once something was refused: the reply ends before it. */
+  isOpen = true
+  readonly chosen: Chosen[] = []
+  readonly skipped = { time: 0, values: 0, filter: 0, pattern: 0 }
+  counted = 0
+  readonly ranges: [first: number, last: number][] = []
+  readonly #holdings: Holdings
+  readonly #request: CandidatesRequest
+  readonly #maxSeq: number
+  readonly #prepared: Prepared
+  /** Tombstones that a count has to mind. */
+  readonly #hiding: { maxSeq: number; match: Prepared }[]
+  #bytes = 0
+  #prunes = 0
+
+  constructor(holdings: Holdings, request: CandidatesRequest, maxSeq: number) {
+    this.#holdings = holdings
+    this.#request = request
+    this.#maxSeq = maxSeq
+    this.#prepared = preparePrune(request.filter)
+    const tombstones = request.counts ? holdings.tombstones : []
+    this.#hiding = tombstones.map(({ maxSeq, match }) => ({ maxSeq, match: preparePrune(match) }))
+  }
+
+  /** False when the reply is full; the row is then the next reply's. */
+  offerWal(row: number): boolean {
+    return this.#take({ kind: 'wal', row }, this.#holdings.wal.bytes[row]!)
+  }
+
+  /** The same of a block, which may also turn out to hold nothing, or be counted. */
+  offerBlock(block: BlockRow, isNew: boolean): boolean {
+    if (this.#prunes === PRUNES_MAX) {
+      this.isOpen = false
+      return false
+    }
+    this.#prunes++
+    const source = this.#holdings.sourceOf(block)
+    const fate = prune(this.#prepared, block, source)
+    if (fate !== 'open') {
+      this.skipped[fate]++
+      return true
+    }
+    // What a new block holds may have been counted already, so it is looked into.
+    const count = this.#request.counts && !isNew ? this.#countOf(block, source) : null
+    if (count === null) {
+      return this.#take({ kind: 'block', block, isNew }, block.key === null ? block.bytes : 0)
+    }
+    this.counted += count
+    this.ranges.push([block.firstSeq, block.lastSeq])
+    return true
+  }
+
+  #countOf(block: BlockRow, source: PruneSource): number | null {
+    if (block.lastSeq > this.#maxSeq) return null
+    const isTouched = this.#hiding.some(
+      ({ maxSeq, match }) => block.firstSeq <= maxSeq && prune(match, block, source) === 'open',
+    )
+    return isTouched ? null : countByCatalog(this.#prepared, block, source)
+  }
+
+  #take(chosen: Chosen, bytes: number): boolean {
+    const { length } = this.chosen
+    const isOver = length > 0 && this.#bytes + bytes > this.#request.bytesMax
+    if (isOver || length === CANDIDATES_MAX) this.isOpen = false
+    else {
+      this.chosen.push(chosen)
+      this.#bytes += bytes
+    }
+    return this.isOpen
+  }
+}
+
+function walInQuestion(wal: WalIndex, request: CandidatesRequest, maxSeq: number) {
   const isDesc = request.order === 'desc'
-  const skipped = { time: 0, values: 0 }
   const best = new BestRows(wal, isDesc, request.after)
+  const skipped = { time: 0, values: 0 }
   let considered = 0
   const consider = (row: number) => {
-    if (wal.seq[row]! > maxSeq) return
+    const seq = wal.seq[row]!
+    if (seq > maxSeq || !reaches(request, seq, seq + wal.records[row]! - 1)) return
     considered++
     if (wal.maxMs[row]! < request.minMs || wal.minMs[row]! > request.maxMs) skipped.time++
     else if ((wal.levelMask[row]! & request.levelMask) === 0) skipped.values++
     else best.offer(row)
   }
-  if (request.onlySeq !== null) {
-    const row = wal.rowOf(request.onlySeq)
-    if (row >= 0) consider(row)
-  } else if (isDesc) {
-    for (let row = wal.length - 1; row >= 0; row--) consider(row)
-  } else {
-    for (let row = 0; row < wal.length; row++) consider(row)
-  }
-  const rows = best.inOrder()
-  const chosen: ChosenRow[] = []
-  let bytes = 0
-  for (const row of rows) {
-    if (chosen.length > 0 && bytes + wal.bytes[row]! > request.bytesMax) break
-    bytes += wal.bytes[row]!
-    chosen.push({
-      seq: wal.seq[row]!,
-      minMs: wal.minMs[row]!,
-      maxMs: wal.maxMs[row]!,
-      records: wal.records[row]!,
-    })
-  }
-  const last = chosen.at(-1)
-  const hasMore = chosen.length < best.offered
-  const next = last && hasMore ? { ms: isDesc ? last.maxMs : last.minMs, seq: last.seq } : null
-  return { maxSeq, considered, skipped, chosen, next }
+  if (isDesc) for (let row = wal.length - 1; row >= 0; row--) consider(row)
+  else for (let row = 0; row < wal.length; row++) consider(row)
+  return { best: best.inOrder(), offered: best.offered, considered, skipped }
 }
+
+function blocksInQuestion(blocks: readonly BlockRow[], request: CandidatesRequest, maxSeq: number) {
+  const skipped = { time: 0, values: 0 }
+  const chosen: BlockRow[] = []
+  let considered = 0
+  for (const block of blocks) {
+    if (block.firstSeq > maxSeq || !reaches(request, block.firstSeq, block.lastSeq)) continue
+    considered++
+    if (block.maxMs < request.minMs || block.minMs > request.maxMs) skipped.time++
+    else if (!block.levels.some((n, i) => n > 0 && (request.levelMask >> i) & 1)) skipped.values++
+    else chosen.push(block)
+  }
+  return { chosen, considered, skipped }
+}
+
+const reaches = ({ onlyRange }: CandidatesRequest, firstSeq: number, lastSeq: number) =>
+  onlyRange === null || (firstSeq <= onlyRange.lastSeq && lastSeq >= onlyRange.firstSeq)
+
+interface Entry {
+  ms: number
+  seq: number
+  /** A place in the wal, where it is no block. */
+  row: number
+  block: BlockRow | null
+}
+
+/** Wal rows, which stand in order, and blocks, which do not yet, in the query's order. */
+function inOrder(
+  wal: WalIndex,
+  { best, offered }: { best: number[]; offered: number },
+  blocks: BlockRow[],
+  { order, after }: CandidatesRequest,
+): Entry[] {
+  const isDesc = order === 'desc'
+  const entries: Entry[] = best.map((row) => ({
+    ms: isDesc ? wal.maxMs[row]! : wal.minMs[row]!,
+    seq: wal.seq[row]!,
+    row,
+    block: null,
+  }))
+  // Where there are more wal rows, they may stand anywhere after the last of these.
+  const end = offered > best.length ? entries.at(-1) : undefined
+  for (const block of blocks) {
+    const place = { ms: isDesc ? block.maxMs : block.minMs, seq: block.firstSeq }
+    if (after && comparePlaces(place, after, isDesc) <= 0) continue
+    if (end && comparePlaces(place, end, isDesc) > 0) continue
+    entries.push({ ...place, row: -1, block })
+  }
+  return entries.sort((a, b) => comparePlaces(a, b, isDesc))
+}
+
+type Place = { ms: number; seq: number }
+const comparePlaces = (a: Place, b: Place, isDesc: boolean) =>
+  isDesc ? b.ms - a.ms || b.seq - a.seq : a.ms - b.ms || a.seq - b.seq
 
 /**
  * The first CANDIDATES_MAX rows of those offered, in the query's order. Rows come about in that
@@ -126,12 +306,12 @@ class BestRows {
   offered = 0
   readonly #wal: WalIndex
   readonly #isDesc: boolean
-  readonly #after: CandidatePlace | null
+  readonly #after: Place | null
   #rows: number[] = []
   /** The worst row that can still be on the page, once there are enough. */
-  #bound: CandidatePlace | null = null
+  #bound: Place | null = null
 
-  constructor(wal: WalIndex, isDesc: boolean, after: CandidatePlace | null) {
+  constructor(wal: WalIndex, isDesc: boolean, after: Place | null) {
     this.#wal = wal
     this.#isDesc = isDesc
     this.#after = after
@@ -157,12 +337,12 @@ class BestRows {
     if (this.#rows.length === CANDIDATES_MAX) this.#bound = this.#placeOf(this.#rows.at(-1)!)
   }
 
-  #placeOf(row: number): CandidatePlace {
+  #placeOf(row: number): Place {
     const ms = this.#isDesc ? this.#wal.maxMs[row]! : this.#wal.minMs[row]!
     return { ms, seq: this.#wal.seq[row]! }
   }
 
-  #compare(a: CandidatePlace, b: CandidatePlace): number {
-    return this.#isDesc ? b.ms - a.ms || b.seq - a.seq : a.ms - b.ms || a.seq - b.seq
+  #compare(a: Place, b: Place): number {
+    return comparePlaces(a, b, this.#isDesc)
   }
 }

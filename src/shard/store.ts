@@ -1,17 +1,21 @@
-// The shard's stored data and what is known of it without reading it: every SQL text is here.
+// The shard's records: the wal, where they arrive, and the blocks they are sealed into (catalog.ts).
 //
 // `wal` rows are named by the first sequence number they hold; a row is written once and holds the
 // segments of one group commit. Their narrow columns are also kept in memory, because every query
 // asks them and an index would cost a billed row a commit. Memory follows storage: it is built from
 // the rows at start and changed only after a transaction committed.
+//
+// Whatever a job does to records is one `replace`: wal rows and blocks out, blocks in, all or nothing.
 
 import { packSegments, type Segment } from '../block/segment.ts'
 import type { BlockSummary } from '../block/summary.ts'
 import { mergeSummaries } from '../block/summary.ts'
 import { concatBytes } from '../bytes.ts'
-import { BATCH_ID_MS, DATABASE_BYTES_MAX, ROW_BYTES_MAX, WAL_ROWS_MAX } from '../limits.ts'
+import { BATCH_ID_MS, DATABASE_BYTES_MAX, ROW_BYTES_MAX } from '../limits.ts'
 import { LEVELS } from '../record.ts'
 import { BATCH_ID_BYTES, BatchIds } from './batch-ids.ts'
+import { type BlockRow, Catalog, type NewBlock } from './catalog.ts'
+import { Ledger } from './ledger.ts'
 import { migrate } from './schema.ts'
 import { WalIndex } from './wal-index.ts'
 
@@ -40,14 +44,29 @@ interface Row {
   batchIds: Uint8Array
 }
 
+/** What a job makes of records. */
+export interface Replacement {
+  /** First sequence numbers of wal rows that go. */
+  wal: number[]
+  /** Blocks that go. */
+  blocks: BlockRow[]
+  added: NewBlock[]
+  /** Records left out, by the tombstone that hides them. */
+  removed: { tombstone: number; records: number }[]
+}
+
 export class BlockStore {
+  readonly catalog: Catalog
+  readonly ledger: Ledger
   readonly #storage: DurableObjectStorage
   readonly #sql: SqlStorage
   readonly #wal = new WalIndex()
   readonly #batchIds = new BatchIds()
   readonly #days = new Map<string, DayCounts>()
   #nextSeq = 1
+  #nextBlockId = 1
   #rowsWritten = 0
+  #appended = { appends: 0, records: 0 }
   #sizeReadMs = 0
   #databaseBytes = 0
 
@@ -55,10 +74,23 @@ export class BlockStore {
     this.#storage = storage
     this.#sql = storage.sql
     migrate(storage)
+    this.catalog = new Catalog(this.#sql)
+    this.ledger = new Ledger(this.#sql)
     this.#load(nowMs)
   }
 
   #load(nowMs: number): void {
+    const next = this.#meta('next')
+    if (next !== null) {
+      const { seq, block } = JSON.parse(next) as { seq: number; block: number }
+      this.#nextSeq = seq
+      this.#nextBlockId = block
+    }
+    for (const row of this.#sql.exec<{ day: string; levels: string }>(
+      'select day, levels from received',
+    )) {
+      addLevels(this.#day(row.day), JSON.parse(row.levels) as number[])
+    }
     const rows = this.#sql.exec<{
       seq: number
       records: number
@@ -82,7 +114,9 @@ export class BlockStore {
       this.#remember(row.seq, row.bytes, summary, row.received_ms, notes)
     }
     const ids = this.#sql.exec<{ received_ms: number; batch_ids: ArrayBuffer }>(
-      'select received_ms, batch_ids from wal where batch_ids is not null and received_ms > ? order by seq',
+      `select last_ms as received_ms, ids as batch_ids from batch where last_ms > ?1
+       union all
+       select received_ms, batch_ids from wal where batch_ids is not null and received_ms > ?1`,
       nowMs - BATCH_ID_MS,
     )
     for (const row of ids) this.#rememberIds(new Uint8Array(row.batch_ids), row.received_ms)
@@ -100,16 +134,22 @@ export class BlockStore {
 
   /** The rows written since this object started, as the platform bills them, and the bytes stored. */
   get usage() {
-    return { rows_written: this.#rowsWritten, database_bytes: this.#sql.databaseSize }
+    const rowsWritten = this.#rowsWritten + this.ledger.rowsWritten
+    return { rows_written: rowsWritten, database_bytes: this.#sql.databaseSize }
   }
 
-  /** Whether the shard has reached a bound; SQLite is asked for its size once a second at most. */
+  /** Appends and records stored since this object started. */
+  get appended() {
+    return this.#appended
+  }
+
+  /** Whether the shard is as large as it may get; SQLite is asked for its size once a second at most. */
   isFull(nowMs: number): boolean {
     if (nowMs - this.#sizeReadMs >= 1000) {
       this.#sizeReadMs = nowMs
       this.#databaseBytes = this.#sql.databaseSize
     }
-    return this.#databaseBytes >= DATABASE_BYTES_MAX || this.#wal.length >= WAL_ROWS_MAX
+    return this.#databaseBytes >= DATABASE_BYTES_MAX
   }
 
   hasBatch(id: Uint8Array, nowMs: number): boolean {
@@ -124,7 +164,9 @@ export class BlockStore {
       for (const row of rows) written += this.#insert(row, nowMs)
     })
     this.#rowsWritten += written
+    this.#appended.appends += group.length
     for (const row of rows) {
+      this.#appended.records += row.summary.records
       this.#remember(row.seq, row.segments.length, row.summary, nowMs, row.notes)
       this.#rememberIds(row.batchIds, nowMs)
     }
@@ -155,11 +197,10 @@ export class BlockStore {
     receivedMs: number,
     notes: Record<string, number>,
   ): void {
-    this.#wal.push(seq, bytes, summary)
-    this.#nextSeq = seq + summary.records
+    this.#wal.push(seq, bytes, summary, receivedMs)
+    this.#nextSeq = Math.max(this.#nextSeq, seq + summary.records)
     const day = this.#day(dayOf(receivedMs))
-    day.records += summary.records
-    for (let i = 0; i < LEVELS.length; i++) day.levels[i]! += summary.levels[i]!
+    addLevels(day, summary.levels)
     for (const [name, count] of Object.entries(notes)) add(day.notes, name, count)
   }
 
@@ -172,7 +213,7 @@ export class BlockStore {
   #day(day: string): DayCounts {
     let counts = this.#days.get(day)
     if (!counts) {
-      counts = { records: 0, levels: new Array<number>(LEVELS.length).fill(0), notes: {} }
+      counts = emptyDay()
       this.#days.set(day, counts)
     }
     return counts
@@ -181,6 +222,101 @@ export class BlockStore {
   /** The wal rows, oldest first. The index is the store's own: read it, and keep nothing. */
   get wal(): WalIndex {
     return this.#wal
+  }
+
+  /**
+   * Carries a replacement out, all or nothing: batch ids and counts of the wal rows that go are kept,
+   * objects of the blocks that go are noted to be removed. Sequence numbers are never given again.
+   */
+  replace({ wal, blocks, added, removed }: Replacement, nowMs: number): void {
+    const rows: BlockRow[] = []
+    let written = 0
+    try {
+      this.#storage.transactionSync(() => {
+        if (wal.length > 0) written += this.#removeWal(wal, nowMs)
+        for (const block of blocks) {
+          written += this.catalog.deleteBlock(block.id)
+          if (block.key !== null) this.ledger.noteObject(block.key, nowMs, 'remove')
+        }
+        for (const [i, block] of added.entries()) {
+          const made = this.catalog.writeBlock(this.#nextBlockId + i, block, nowMs)
+          rows.push(made.row)
+          written += made.rowsWritten
+        }
+        this.ledger.countRemoved(removed)
+        const next = { seq: this.#nextSeq, block: this.#nextBlockId + added.length }
+        written += this.#setMeta('next', JSON.stringify(next))
+      })
+    } catch (e) {
+      this.catalog.forgetPatterns()
+      this.ledger.reload()
+      throw e
+    }
+    this.#rowsWritten += written
+    this.#nextBlockId += added.length
+    this.#wal.remove(wal)
+    this.catalog.apply({ removed: blocks.map((block) => block.id), added: rows })
+  }
+
+  /** A block's bytes lie in R2 under `key`, which was noted before it was written. */
+  setPlace(id: number, key: string): void {
+    this.#storage.transactionSync(() => {
+      this.#rowsWritten += this.catalog.writePlace(id, key)
+      this.ledger.dropObject(key)
+    })
+    this.catalog.apply({ moved: { id, key } })
+  }
+
+  /** Deletes wal rows; what else they told goes to tables that stay. */
+  #removeWal(seqs: number[], nowMs: number): number {
+    const days = new Map<string, DayCounts>()
+    const ids: Uint8Array[] = []
+    let lastMs = 0
+    let written = 0
+    for (const seq of seqs) {
+      const row = this.#sql
+        .exec<{
+          received_ms: number
+          levels: string
+          notes: string | null
+          batch_ids: ArrayBuffer | null
+        }>('select received_ms, levels, notes, batch_ids from wal where seq = ?', seq)
+        .one()
+      const day = dayOf(row.received_ms)
+      const counts = days.get(day) ?? emptyDay()
+      days.set(day, counts)
+      addLevels(counts, JSON.parse(row.levels) as number[])
+      if (row.notes !== null) addAll(counts.notes, JSON.parse(row.notes))
+      if (row.batch_ids !== null && row.received_ms > nowMs - BATCH_ID_MS) {
+        ids.push(new Uint8Array(row.batch_ids))
+        lastMs = Math.max(lastMs, row.received_ms)
+      }
+      written += this.#sql.exec('delete from wal where seq = ?', seq).rowsWritten
+      this.ledger.dropPoison(seq)
+    }
+    written += this.#sql.exec(
+      'delete from batch where last_ms <= ?',
+      nowMs - BATCH_ID_MS,
+    ).rowsWritten
+    if (ids.length > 0) {
+      const text = 'insert into batch (last_ms, ids) values (?, ?)'
+      written += this.#sql.exec(text, lastMs, concatBytes(ids)).rowsWritten
+    }
+    for (const [day, counts] of days) written += this.#keepDay(day, counts)
+    return written
+  }
+
+  #keepDay(day: string, counts: DayCounts): number {
+    const stored = this.#sql
+      .exec<{ levels: string }>('select levels from received where day = ?', day)
+      .toArray()[0]
+    if (stored) addLevels(counts, JSON.parse(stored.levels) as number[])
+    const { rowsWritten } = this.#sql.exec(
+      'insert or replace into received (day, levels) values (?, ?)',
+      day,
+      JSON.stringify(counts.levels),
+    )
+    return rowsWritten + this.#writeNotes(day, counts.notes)
   }
 
   /** The segments of one wal row, packed as block/segment.ts says, or null when it is gone. */
@@ -195,17 +331,54 @@ export class BlockStore {
   addNotes(counts: Record<string, number>, nowMs: number): void {
     const day = dayOf(nowMs)
     this.#storage.transactionSync(() => {
-      for (const [name, count] of Object.entries(counts)) {
-        this.#rowsWritten += this.#sql.exec(
-          `insert into daily (day, name, count) values (?, ?, ?)
-           on conflict (day, name) do update set count = count + excluded.count`,
-          day,
-          name,
-          count,
-        ).rowsWritten
-      }
+      this.#rowsWritten += this.#writeNotes(day, counts)
     })
-    for (const [name, count] of Object.entries(counts)) add(this.#day(day).notes, name, count)
+    addAll(this.#day(day).notes, counts)
+  }
+
+  #writeNotes(day: string, counts: Record<string, number>): number {
+    let written = 0
+    for (const [name, count] of Object.entries(counts)) {
+      written += this.#sql.exec(
+        `insert into daily (day, name, count) values (?, ?, ?)
+         on conflict (day, name) do update set count = count + excluded.count`,
+        day,
+        name,
+        count,
+      ).rowsWritten
+    }
+    return written
+  }
+
+  /** A word kept for later starts, or null. */
+  #meta(key: string): string | null {
+    const row = this.#sql
+      .exec<{ value: string }>('select value from meta where key = ?', key)
+      .toArray()[0]
+    return row?.value ?? null
+  }
+
+  #setMeta(key: string, value: string): number {
+    const text = 'insert or replace into meta (key, value) values (?, ?)'
+    return this.#sql.exec(text, key, value).rowsWritten
+  }
+
+  /** The object's own name: an alarm is not told it. */
+  get name(): string | null {
+    return this.#meta('name')
+  }
+
+  set name(name: string) {
+    this.#rowsWritten += this.#setMeta('name', name)
+  }
+
+  /** The last UTC day on which retention was looked at, or ''. */
+  get expiredDay(): string {
+    return this.#meta('expired_day') ?? ''
+  }
+
+  set expiredDay(day: string) {
+    this.#rowsWritten += this.#setMeta('expired_day', day)
   }
 
   /** Counts by UTC day received, oldest first; what was deleted since still counts. */
@@ -247,6 +420,23 @@ function rowsOfGroup(group: Append[], firstSeq: number): Row[] {
   }
   close()
   return rows
+}
+
+const emptyDay = (): DayCounts => ({
+  records: 0,
+  levels: new Array<number>(LEVELS.length).fill(0),
+  notes: {},
+})
+
+function addLevels(day: DayCounts, levels: number[]): void {
+  for (let i = 0; i < LEVELS.length; i++) {
+    day.levels[i]! += levels[i]!
+    day.records += levels[i]!
+  }
+}
+
+function addAll(counts: Record<string, number>, more: Record<string, number>): void {
+  for (const [name, count] of Object.entries(more)) add(counts, name, count)
 }
 
 function add(counts: Record<string, number>, name: string, count: number): void {

@@ -1,0 +1,218 @@
+// Deletions of a shard: from the tombstone that hides records in the same moment to the last rewritten
+// block. A deletion someone asks for and a retention rule are the same thing here.
+//
+// The purge walks all blocks a tombstone may touch. What it hides whole is dropped by the catalog
+// alone; what it hides in part is built again without. Unsealed rows are sealed first, and sealing
+// leaves hidden records out. A tombstone ends once a walk that began after it has passed all blocks;
+// one that met a block it could not read begins again later, and the tombstone goes on hiding.
+
+import { readObject } from '../archive/objects.ts'
+import type { RecordFilter } from '../query/plan.ts'
+import { planFilter } from '../query/plan.ts'
+import { countByCatalog, type Prepared, preparePrune, prune } from '../query/prune.ts'
+import type { Settings } from '../tenant/settings.ts'
+import type { BlockRow } from './catalog.ts'
+import type { Home } from './keeper.ts'
+import type { StoredTombstone } from './ledger.ts'
+import { DAY_MS, lastSeqBefore } from './upkeep.ts'
+
+const EVERYTHING: RecordFilter = { filter: [], since: null, until: null }
+
+/** A tombstone with its filters made ready for the catalog. */
+interface Reach {
+  tombstone: StoredTombstone
+  match: Prepared
+  unless: Prepared[]
+}
+
+interface Walk {
+  /** The last tombstone when it began. */
+  last: number
+  reaches: Reach[]
+  ids: number[]
+  at: number
+  /** What kept the walk from reading a block. */
+  failures: string[]
+  hasRemoved: boolean
+}
+
+/** Blocks looked at in the catalog alone, in one stretch. */
+const GLANCES_MAX = 256
+
+export class Deletions {
+  readonly #home: Home
+  readonly #rebuild: (source: BlockRow, bytes: Uint8Array) => Promise<boolean>
+  #walk: Walk | null = null
+
+  /** `rebuild` resolves to false when the block is to be done again. */
+  constructor(home: Home, rebuild: (source: BlockRow, bytes: Uint8Array) => Promise<boolean>) {
+    this.#home = home
+    this.#rebuild = rebuild
+  }
+
+  /** Rewrites the next block, or ends what is done. Throws when a walk ended with blocks unread. */
+  async step(): Promise<void> {
+    const walk = this.#walkOfNow()
+    for (let glances = 0; walk.at < walk.ids.length; glances++) {
+      if (glances === GLANCES_MAX) return
+      const block = this.#home.store.catalog.get(walk.ids[walk.at]!)
+      const touching = block ? walk.reaches.filter((reach) => this.#touches(reach, block)) : []
+      if (!block || touching.length === 0) walk.at++
+      else return this.#purge(block, touching, walk)
+    }
+    await this.#end(walk)
+  }
+
+  /** A walk goes on with the tombstones it began with: a new one needs a walk from the start. */
+  #walkOfNow(): Walk {
+    const { ledger, catalog } = this.#home.store
+    if (this.#walk?.last === ledger.lastTombstone) return this.#walk
+    const reaches = ledger.tombstones.map((tombstone) => ({
+      tombstone,
+      match: preparePrune(tombstone.match),
+      unless: tombstone.unless.map(preparePrune),
+    }))
+    const ids = catalog.blocks.map((block) => block.id)
+    this.#walk = {
+      last: ledger.lastTombstone,
+      reaches,
+      ids,
+      at: 0,
+      failures: [],
+      hasRemoved: this.#walk?.hasRemoved ?? false,
+    }
+    return this.#walk
+  }
+
+  #touches({ tombstone, match }: Reach, block: BlockRow): boolean {
+    if (block.firstSeq > tombstone.maxSeq) return false
+    return prune(match, block, this.#home.store.catalog.sourceOf(block)) === 'open'
+  }
+
+  async #purge(block: BlockRow, touching: Reach[], walk: Walk): Promise<void> {
+    const { store } = this.#home
+    const whole = touching.find((reach) => this.#hidesWhole(reach, block))
+    if (whole) {
+      const removed = [{ tombstone: whole.tombstone.id, records: block.records }]
+      store.replace({ wal: [], blocks: [block], added: [], removed }, Date.now())
+      walk.hasRemoved = true
+      walk.at++
+      return
+    }
+    try {
+      const bytes = await this.#bytesOf(block)
+      if (this.#home.isGone()) return
+      // Not done when a deletion came in force meanwhile: the walk begins again with it.
+      if (!(await this.#rebuild(block, bytes))) return
+      walk.hasRemoved ||= store.catalog.get(block.id) === undefined
+    } catch (e) {
+      if (this.#home.isGone()) return
+      walk.failures.push(
+        `block from record ${block.firstSeq}: ${e instanceof Error ? e.message : e}`,
+      )
+    }
+    walk.at++
+  }
+
+  /** Whether all of a block's records are hidden, as the catalog alone knows. */
+  #hidesWhole({ tombstone, match, unless }: Reach, block: BlockRow): boolean {
+    if (block.lastSeq > tombstone.maxSeq) return false
+    const source = this.#home.store.catalog.sourceOf(block)
+    if (unless.some((spared) => prune(spared, block, source) === 'open')) return false
+    return countByCatalog(match, block, source) === block.records
+  }
+
+  async #bytesOf(block: BlockRow): Promise<Uint8Array> {
+    const { store, archive } = this.#home
+    const bytes =
+      block.key === null
+        ? store.catalog.readBytes(block.id)
+        : archive && (await readObject(archive, block.key, block.bytes))
+    if (bytes) return bytes
+    throw new Error(
+      block.key === null ? 'its bytes are gone' : `${block.key} is not in the archive`,
+    )
+  }
+
+  async #end(walk: Walk): Promise<void> {
+    const { store } = this.#home
+    const { ledger } = store
+    const failures = [...walk.failures, ...this.#unsealed(walk)]
+    this.#walk = null
+    if (failures.length > 0) {
+      const error = failures.slice(0, 3).join('; ')
+      for (const { tombstone } of walk.reaches) this.#saveTask(tombstone, { error })
+      throw new Error(error)
+    }
+    if (walk.hasRemoved) {
+      await store.catalog.sweepPatterns(() => new Promise((resolve) => setTimeout(resolve, 0)))
+      if (this.#home.isGone()) return
+    }
+    for (const { tombstone } of walk.reaches) {
+      ledger.endTombstone(tombstone.id)
+      this.#saveTask(tombstone, { state: 'done', doneMs: Date.now(), error: null })
+    }
+  }
+
+  /** Rows of the wal that hold hidden records still; sealing takes them out, unless it fails. */
+  #unsealed({ reaches }: Walk): string[] {
+    const { wal, ledger } = this.#home.store
+    const maxSeq = Math.max(0, ...reaches.map(({ tombstone }) => tombstone.maxSeq))
+    const left: string[] = []
+    for (let row = 0; row < wal.length; row++) {
+      const seq = wal.seq[row]!
+      if (seq > maxSeq) break
+      left.push(`unsealed row ${seq}: ${ledger.poison.get(seq)?.error ?? 'not sealed yet'}`)
+    }
+    return left
+  }
+
+  #saveTask(tombstone: StoredTombstone, change: object): void {
+    const { ledger } = this.#home.store
+    const task = tombstone.jobId === null ? undefined : ledger.tasks.get(tombstone.jobId)
+    if (task) ledger.saveTask({ ...task, ...change })
+  }
+
+  /** How far the walk is, for those who ask for a deletion's progress. */
+  get progress(): { done: number; total: number } | null {
+    return this.#walk && { done: this.#walk.at, total: this.#walk.ids.length }
+  }
+
+  /**
+   * Makes each retention rule the tombstone of today: its filter and none of the earlier rules',
+   * received before the first day it keeps. A rule that touches nothing makes none.
+   */
+  async expire({ retention }: Settings): Promise<void> {
+    const { store } = this.#home
+    const { ledger, catalog } = store
+    const nowMs = Date.now()
+    const today = Math.floor(nowMs / DAY_MS) * DAY_MS
+    const earlier: RecordFilter[] = []
+    for (const rule of retention) {
+      const filter = rule.filter === null ? EVERYTHING : planned(rule.filter, nowMs)
+      const unless = [...earlier]
+      earlier.push(filter)
+      const maxSeq = lastSeqBefore(catalog.blocks, store.wal, today - rule.days * DAY_MS)
+      if (maxSeq === 0) continue
+      const match = preparePrune(filter)
+      const touches = catalog.blocks.some(
+        (block) =>
+          block.firstSeq <= maxSeq && prune(match, block, catalog.sourceOf(block)) === 'open',
+      )
+      // Rows that can not be sealed can not expire either: they are for a person to look at.
+      const isUnsealed = (seq: number) => seq <= maxSeq && !ledger.poison.has(seq)
+      const hasUnsealed = store.wal.seq.subarray(0, store.wal.length).some(isUnsealed)
+      if (!touches && !hasUnsealed) continue
+      ledger.addTombstone({ jobId: null, maxSeq, match: filter, unless, nowMs })
+    }
+    ledger.dropOldTasks(nowMs)
+    store.expiredDay = new Date(today).toISOString().slice(0, 10)
+  }
+}
+
+function planned(filter: NonNullable<Settings['retention'][number]['filter']>, nowMs: number) {
+  const plan = planFilter(filter, nowMs)
+  // It was checked when it was set: a filter we do not understand any more must delete nothing.
+  if (!plan.ok) throw new Error(`a retention rule can not be read: ${plan.error.message}`)
+  return plan.data
+}

@@ -1,0 +1,396 @@
+// The shard's background work: one alarm, seven jobs. Each step of a job is one unit of work - a block
+// sealed, merged, moved, rewritten - that ends in one transaction; killed at any point it is done
+// again, and nothing was lost or doubled. A job that fails is recorded, waits and comes again, and the
+// others go on meanwhile.
+//
+// Steps run one after the other. While one waits for the Sealer or for R2, appends and queries go on,
+// and a deletion may come in force: what was built before it is thrown away and built again.
+
+import { deleteObject, writeObject } from '../archive/objects.ts'
+import { objectKey } from '../block/object-key.ts'
+import type { SealedBlock } from '../block/sealed.ts'
+import type { Result } from '../result.ts'
+import type { KeyCopy } from '../tenant/registry.ts'
+import type { Settings } from '../tenant/settings.ts'
+import type { BlockRow, NewBlock } from './catalog.ts'
+import { Deletions } from './deletions.ts'
+import { firstDue, type JobName, type JobTimes, nextAlarmMs } from './jobs.ts'
+import type { Poison } from './ledger.ts'
+import type { BuildRequest, BuildSource, Built } from './sealer.ts'
+import type { UpkeepView } from './storage-view.ts'
+import type { BlockStore } from './store.ts'
+import {
+  archiveDueMs,
+  chooseArchive,
+  chooseCompaction,
+  chooseSeal,
+  DAY_MS,
+  expireDueMs,
+  type HotWindow,
+  sealDueMs,
+} from './upkeep.ts'
+
+/** What the shard lends its keeper. */
+export interface Home {
+  tenantId: string
+  shard: number
+  store: BlockStore
+  archive: R2Bucket | null
+  build(request: BuildRequest): Promise<Result<Built>>
+  /** What the registry says of the tenant; null: it is gone. */
+  copy(): Promise<KeyCopy | null>
+  /** Whether the shard was destroyed: nothing may be touched any more. */
+  isGone(): boolean
+}
+
+/** In this order: what bounds the memory first, what people wait for next. */
+const JOBS: JobName[] = ['seal', 'purge', 'compact', 'archive', 'flush', 'expire', 'sweep']
+/** One alarm works this long, and is then set again: the platform ends it after 15 minutes. */
+const ALARM_MS = 5 * 60_000
+/** A row that could not be sealed is tried again this much later: by then a newer version may run. */
+const POISON_RETRY_MS = DAY_MS
+
+export class Keeper {
+  readonly #home: Home
+  readonly #deletions: Deletions
+  /** Blocks that could not be merged since this object started: one that is corrupt must not stop the others. */
+  readonly #unmergeable = new Set<number>()
+  /** As last heard, for the times of jobs; the work itself asks anew. */
+  #settings: Settings | null = null
+
+  constructor(home: Home) {
+    this.#home = home
+    this.#deletions = new Deletions(home, (source, block) => this.#rebuild(source, block))
+  }
+
+  /** The app's settings as they are by now. */
+  heed(settings: Settings): void {
+    this.#settings = settings
+  }
+
+  /** Works off what is due. Never throws for a job: a failure is in the ledger, and comes again. */
+  async run(): Promise<void> {
+    const startedMs = Date.now()
+    const copy = await this.#home.copy()
+    if (copy === null) return
+    this.heed(copy.settings)
+    const done = new Set<JobName>()
+    while (Date.now() - startedMs < ALARM_MS) {
+      if (this.#home.isGone()) return
+      const name = firstDue(this.#times(), Date.now())
+      if (name === null) break
+      try {
+        await this.#step(name, copy)
+        done.add(name)
+      } catch (e) {
+        if (this.#home.isGone()) return
+        console.error(`job ${name} failed`, e)
+        this.#home.store.ledger.noteJob(
+          name,
+          e instanceof Error ? e.message : String(e),
+          Date.now(),
+        )
+        done.delete(name)
+      }
+    }
+    if (this.#home.isGone()) return
+    for (const name of done) this.#home.store.ledger.noteJob(name, null, Date.now())
+  }
+
+  /** When the shard has to wake, or null. */
+  nextMs(): number | null {
+    return nextAlarmMs(this.#times())
+  }
+
+  /** When the wal is to be sealed, or null. */
+  sealMs(): number | null {
+    const { wal, ledger } = this.#home.store
+    const dueMs = sealDueMs(wal, ledger.poison, this.#forcedSeq())
+    return dueMs === null ? null : Math.max(dueMs, ledger.jobs.get('seal')?.retryMs ?? 0)
+  }
+
+  /** How far a purge that is under way has come, in blocks looked at. */
+  get purged() {
+    return this.#deletions.progress
+  }
+
+  views(): UpkeepView[] {
+    const { jobs } = this.#home.store.ledger
+    return this.#times().map(({ name, dueMs, retryMs }) => ({
+      name,
+      lastRunMs: jobs.get(name)?.lastMs ?? null,
+      nextRunMs: dueMs === null ? null : Math.max(dueMs, retryMs) || Date.now(),
+      error: jobs.get(name)?.error ?? null,
+    }))
+  }
+
+  #times(): JobTimes[] {
+    const { ledger } = this.#home.store
+    return JOBS.map((name) => ({
+      name,
+      dueMs: this.#dueMs(name),
+      retryMs: ledger.jobs.get(name)?.retryMs ?? 0,
+    }))
+  }
+
+  #dueMs(name: JobName): number | null {
+    const { store } = this.#home
+    const { blocks } = store.catalog
+    switch (name) {
+      case 'seal':
+        return sealDueMs(store.wal, store.ledger.poison, this.#forcedSeq())
+      case 'purge':
+        return store.ledger.tombstones.length > 0 ? 0 : null
+      case 'compact':
+        return chooseCompaction(blocks, this.#closedBeforeMs(), this.#unmergeable) ? 0 : null
+      case 'archive':
+        return this.#home.archive === null ? null : archiveDueMs(blocks, this.#window())
+      case 'flush':
+        return this.#flushes().length > 0 && this.#isFlushed() ? 0 : null
+      case 'expire': {
+        const days = (this.#settings?.retention ?? [{ days: 30 }]).map((rule) => rule.days)
+        return expireDueMs(blocks, store.wal, Math.min(...days), store.expiredDay)
+      }
+      case 'sweep':
+        return this.#sweepMs()
+    }
+  }
+
+  async #step(name: JobName, copy: KeyCopy): Promise<void> {
+    switch (name) {
+      case 'seal':
+        return this.#seal()
+      case 'purge':
+        return this.#deletions.step()
+      case 'compact':
+        return this.#compact()
+      case 'archive':
+        return this.#archive(copy)
+      case 'flush':
+        return this.#endFlushes()
+      case 'expire':
+        return this.#deletions.expire(copy.settings)
+      case 'sweep':
+        return this.#sweep()
+    }
+  }
+
+  // Seal.
+
+  async #seal(): Promise<void> {
+    const { store } = this.#home
+    const { wal, ledger } = store
+    const rows = chooseSeal(wal, ledger.poison).map((row) => ({
+      seq: wal.seq[row]!,
+      receivedMs: wal.receivedMs[row]!,
+    }))
+    await this.#sealRows(rows)
+  }
+
+  /** Rows that fail together are tried in halves; one that fails alone is poison and stays. */
+  async #sealRows(rows: { seq: number; receivedMs: number }[]): Promise<void> {
+    const { store, shard } = this.#home
+    const began = store.ledger.lastTombstone
+    const sources: BuildSource[] = []
+    for (const { seq, receivedMs } of rows) {
+      const bytes = store.readSegments(seq)
+      if (bytes) sources.push({ kind: 'segments', seq, receivedMs, bytes })
+    }
+    const tombstones = store.ledger.tombstones.map(({ jobId: _, ...tombstone }) => tombstone)
+    const built = await this.#home.build({ shard, sources, tombstones })
+    if (this.#home.isGone()) return
+    const nowMs = Date.now()
+    if (!built.ok) {
+      if (rows.length === 1) store.ledger.notePoison(rows[0]!.seq, built.error.message, nowMs)
+      else {
+        const middle = rows.length >> 1
+        await this.#sealRows(rows.slice(0, middle))
+        if (!this.#home.isGone()) await this.#sealRows(rows.slice(middle))
+      }
+      return
+    }
+    // A deletion came in force meanwhile: the rows are still due, and are built again.
+    if (store.ledger.lastTombstone !== began) return
+    const receivedMs = rows.at(-1)!.receivedMs
+    const added = built.data.blocks.map((sealed) => newBlock(sealed, receivedMs, 0))
+    const { removed } = built.data
+    store.replace({ wal: rows.map((row) => row.seq), blocks: [], added, removed }, nowMs)
+  }
+
+  /** Rows up to here are to be sealed whatever their number: a flush or a deletion waits for it. */
+  #forcedSeq(): number {
+    const { tombstones } = this.#home.store.ledger
+    return Math.max(
+      0,
+      ...tombstones.map(({ maxSeq }) => maxSeq),
+      ...this.#flushes().map(({ maxSeq }) => maxSeq),
+    )
+  }
+
+  // Compact.
+
+  async #compact(): Promise<void> {
+    const { store, shard } = this.#home
+    const blocks = chooseCompaction(store.catalog.blocks, this.#closedBeforeMs(), this.#unmergeable)
+    if (!blocks) return
+    const began = store.ledger.lastTombstone
+    const sources: BuildSource[] = []
+    for (const { id } of blocks) {
+      const bytes = store.catalog.readBytes(id)
+      if (bytes) sources.push({ kind: 'block', bytes })
+    }
+    const tombstones = store.ledger.tombstones.map(({ jobId: _, ...tombstone }) => tombstone)
+    const built = await this.#home.build({ shard, sources, tombstones })
+    if (this.#home.isGone()) return
+    if (!built.ok) {
+      for (const { id } of blocks) this.#unmergeable.add(id)
+      throw new Error(
+        `blocks from record ${blocks[0]!.firstSeq} can not be merged: ${built.error.message}`,
+      )
+    }
+    if (store.ledger.lastTombstone !== began) return
+    const receivedMs = Math.max(...blocks.map((block) => block.receivedMs))
+    const compactions = Math.max(...blocks.map((block) => block.compactions)) + 1
+    const added = built.data.blocks.map((sealed) => newBlock(sealed, receivedMs, compactions))
+    store.replace({ wal: [], blocks, added, removed: built.data.removed }, Date.now())
+  }
+
+  /** Before it, days are over: nothing small will join their blocks any more. */
+  #closedBeforeMs(): number {
+    const today = Math.floor(Date.now() / DAY_MS) * DAY_MS
+    return Math.max(today, this.#window().flushBeforeMs)
+  }
+
+  /** One block without what tombstones hide; its place in the catalog, time and level stay. */
+  async #rebuild(source: BlockRow, bytes: Uint8Array): Promise<boolean> {
+    const { store, shard } = this.#home
+    const began = store.ledger.lastTombstone
+    const tombstones = store.ledger.tombstones.map(({ jobId: _, ...tombstone }) => tombstone)
+    const built = await this.#home.build({
+      shard,
+      sources: [{ kind: 'block', bytes }],
+      tombstones,
+    })
+    if (this.#home.isGone()) return false
+    if (!built.ok) throw new Error(built.error.message)
+    if (store.ledger.lastTombstone !== began) return false
+    const { receivedMs, compactions } = source
+    const { blocks, removed } = built.data
+    if (removed.length === 0) return true
+    const added = blocks.map((sealed) => newBlock(sealed, receivedMs, compactions))
+    store.replace({ wal: [], blocks: [source], added, removed }, Date.now())
+    return true
+  }
+
+  // Archive.
+
+  #window(): HotWindow {
+    const flushBeforeMs = Math.max(0, ...this.#flushes().map((task) => task.olderThanMs ?? 0))
+    // Unknown settings move nothing: the alarm asks for them before it works.
+    const { hotDays = 3650, hotBytes = Number.MAX_SAFE_INTEGER } = this.#settings ?? {}
+    return { hotDays, hotBytes, flushBeforeMs }
+  }
+
+  async #archive({ tenant }: KeyCopy): Promise<void> {
+    const { store, archive, shard, tenantId } = this.#home
+    const block = chooseArchive(store.catalog.blocks, this.#window(), Date.now())
+    if (!archive || !block) return
+    const bytes = store.catalog.readBytes(block.id)
+    if (!bytes) throw new Error(`the bytes of the block from record ${block.firstSeq} are gone`)
+    const { day, firstSeq, id: blockId } = block
+    const key = objectKey({ appId: tenant.appId, tenantId, day, shard, firstSeq, blockId })
+    store.ledger.noteObject(key, Date.now(), 'write')
+    await writeObject(archive, key, bytes)
+    if (this.#home.isGone()) return
+    store.setPlace(block.id, key)
+    for (const task of this.#flushes()) {
+      if (block.receivedMs >= (task.olderThanMs ?? 0)) continue
+      const { records, blocksDone, blocksTotal } = task
+      store.ledger.saveTask({
+        ...task,
+        records: records + block.records,
+        blocksDone: blocksDone + 1,
+        blocksTotal: Math.max(blocksTotal, blocksDone + 1),
+      })
+    }
+  }
+
+  // Flush.
+
+  #flushes() {
+    const { tasks } = this.#home.store.ledger
+    return [...tasks.values()].filter((task) => task.kind === 'flush' && task.state === 'running')
+  }
+
+  /** Whether all that flushes wait for is done, as far as it can be. */
+  #isFlushed(): boolean {
+    const { store, archive } = this.#home
+    if (sealDueMs(store.wal, store.ledger.poison, this.#forcedSeq()) === 0) return false
+    if (archive === null) return true
+    const beforeMs = this.#window().flushBeforeMs
+    return !store.catalog.blocks.some((b) => b.key === null && b.receivedMs < beforeMs)
+  }
+
+  async #endFlushes(): Promise<void> {
+    const error =
+      this.#home.archive === null ? 'no archive is configured: the records are sealed only' : null
+    for (const task of this.#flushes()) {
+      const doneMs = Date.now()
+      this.#home.store.ledger.saveTask({ ...task, state: 'done', doneMs, error })
+    }
+  }
+
+  // Sweep.
+
+  #sweepMs(): number | null {
+    const { objects, poison } = this.#home.store.ledger
+    let dueMs: number | null = null
+    if (this.#home.archive !== null) {
+      for (const { nextMs } of objects.values()) dueMs = Math.min(dueMs ?? nextMs, nextMs)
+    }
+    for (const { atMs } of poison.values()) {
+      dueMs = Math.min(dueMs ?? Number.POSITIVE_INFINITY, atMs + POISON_RETRY_MS)
+    }
+    return dueMs
+  }
+
+  /** Removes objects that nothing names any more, and lets poison be tried again. */
+  async #sweep(): Promise<void> {
+    const { store, archive } = this.#home
+    const { ledger } = store
+    for (const row of [...ledger.poison.values()]) this.#retryPoison(row)
+    ledger.dropOldTasks(Date.now())
+    const object = [...ledger.objects.values()].find(({ nextMs }) => nextMs <= Date.now())
+    if (!object || !archive) return
+    if (store.catalog.blocks.some((block) => block.key === object.key)) {
+      ledger.dropObject(object.key)
+      return
+    }
+    // A put that was begun and never finished: what it left, or may still leave, goes.
+    if (object.deletesLeft === 0) ledger.noteObject(object.key, Date.now(), 'remove')
+    try {
+      await deleteObject(archive, object.key)
+    } catch (e) {
+      if (!this.#home.isGone()) this.#noteDeleted(object.key, false)
+      throw e
+    }
+    if (!this.#home.isGone()) this.#noteDeleted(object.key, true)
+  }
+
+  #noteDeleted(key: string, isDeleted: boolean): void {
+    const { ledger } = this.#home.store
+    const object = ledger.objects.get(key)
+    if (object) ledger.noteDeleted(object, isDeleted, Date.now())
+  }
+
+  #retryPoison({ seq, atMs }: Poison): void {
+    if (atMs + POISON_RETRY_MS <= Date.now()) this.#home.store.ledger.dropPoison(seq)
+  }
+}
+
+const newBlock = (sealed: SealedBlock, receivedMs: number, compactions: number): NewBlock => ({
+  sealed,
+  day: new Date(receivedMs).toISOString().slice(0, 10),
+  receivedMs,
+  compactions,
+})
