@@ -58,6 +58,11 @@ interface Source {
   next: CandidatesReply['next']
   /** What was scanned or counted: it may be sent once more, in another block. */
   done: SeqRanges
+  /**
+   * It sent a block that was made since its first reply, and will come to it again in its order: a
+   * count can not leave out what was scanned, so nothing is counted any more.
+   */
+  hasMoved: boolean
   /** All it told of: a deletion stays true when the shard has carried it out. */
   tombstones: Map<number, Tombstone>
   hide: Hide
@@ -150,6 +155,7 @@ export class Reader {
       left: [],
       next: null,
       done: new SeqRanges(),
+      hasMoved: false,
       tombstones: new Map(),
       hide: new Hide([]),
     }
@@ -165,6 +171,7 @@ export class Reader {
     }
     source.left = reply.candidates
     source.next = reply.next
+    source.hasMoved ||= reply.candidates.some(({ isNew }) => isNew)
     this.counted += reply.counted.records
     for (const [firstSeq, lastSeq] of reply.counted.ranges) source.done.add({ firstSeq, lastSeq })
     bury(source, reply.tombstones)
@@ -296,7 +303,8 @@ export class Reader {
   async #refill(source: Source): Promise<Failure | null> {
     const { shard, maxSeq, next } = source
     const bytesMax = this.#shareOf(CANDIDATE_BYTES_MAX)
-    const reply = await this.#ask(shard, { bytesMax, maxSeq, after: next })
+    const counts = this.#reading.counts && !source.hasMoved
+    const reply = await this.#ask(shard, { bytesMax, maxSeq, after: next, counts })
     if (!reply.ok) return this.#silenced(source, reply.error)
     this.#take(source, reply.data)
     return null

@@ -13,7 +13,8 @@ import { must } from './registry-fixtures.ts'
 import { overloaded, type Shards, shardsOf } from './shard-fixtures.ts'
 
 const T = 1_720_000_000_000
-const OWNER = { keyId: null }
+/** Believes in more shards than there are, so no shard calls it stale. */
+const OWNER = { keyId: null, shards: 64 }
 /** A batch id that belongs to a shard, when there are at most ten. */
 const idFor = (shard: number, n = 1) => Uint8Array.of(0, 0, 0, shard, ...new Array(12).fill(n))
 
@@ -109,7 +110,7 @@ describe('an object of a tenant', () => {
     const made: unknown[] = []
     const LOG_SHARD = { getByName: (...args: unknown[]) => made.push(args) }
     const env = { LOG_SHARD } as unknown as Parameters<typeof shardStub>[0]
-    const tenant = { tenantId: 'ab', appId: 'app', shards: 2, locationHint: null }
+    const tenant = { tenantId: 'ab', appId: 'app', shards: 2, locationHint: null, columns: {} }
     shardStub(env, tenant, 1)
     shardStub(env, { ...tenant, locationHint: 'weur' }, 0)
     expect(made).toEqual([
@@ -505,14 +506,16 @@ describe('a scan', () => {
       timer = setTimeout(turn, 0)
     }
     const reply = await shards.real(0).candidates(OWNER, {
+      filter: { filter: [], since: null, until: null },
       minMs: 0,
       maxMs: Number.MAX_SAFE_INTEGER,
       levelMask: 63,
       order: 'desc',
       maxSeq: null,
-      onlySeq: null,
+      onlyRange: null,
       bytesMax: 1e6,
       after: null,
+      counts: false,
     })
     const LOG_SHARD = { getByName: () => ({ candidates: async () => reply }) }
     const env = { ...shards.env, LOG_SHARD } as unknown as Shards['env']

@@ -1,0 +1,224 @@
+// A shard as its readers see it, in memory and by the contract of shard/candidates.ts alone: rows are
+// sealed, blocks merged, archived and purged between any two calls. Objects that were replaced are gone
+// at once, which is harsher than life.
+
+import { encodeBlock } from '../src/block/parquet.ts'
+import { choosePatterns } from '../src/block/pattern.ts'
+import { encodeSegment, packSegments } from '../src/block/segment.ts'
+import { keepRows, type StoredBatch, storedSegment } from '../src/block/stored.ts'
+import { mergeSummaries, summarize } from '../src/block/summary.ts'
+import { hiddenBy } from '../src/query/hide.ts'
+import type { RecordFilter } from '../src/query/plan.ts'
+import { Matcher } from '../src/query/scan.ts'
+import type { Tombstone } from '../src/query/tombstone.ts'
+import type { RecordBatch } from '../src/record.ts'
+import { ok, type Result } from '../src/result.ts'
+import type {
+  Candidate,
+  CandidatePlace,
+  CandidatesReply,
+  CandidatesRequest,
+} from '../src/shard/candidates.ts'
+
+/** A wal row (id 0) or a block. */
+interface Row {
+  id: number
+  firstSeq: number
+  lastSeq: number
+  minMs: number
+  maxMs: number
+  parts: StoredBatch[]
+  from: Candidate['from']
+}
+
+export class ModelShard {
+  rows: Row[] = []
+  tombstones: Tombstone[] = []
+  maxSeq = 0
+  readonly shard: number
+  readonly archive: ModelArchive
+  /** Rows in one reply. */
+  rowsMax = Number.POSITIVE_INFINITY
+  #lastId = 0
+
+  constructor(shard: number, archive: ModelArchive) {
+    this.shard = shard
+    this.archive = archive
+  }
+
+  /** One wal row of these requests' batches. */
+  append(...batches: RecordBatch[]): void {
+    const firstSeq = this.maxSeq + 1
+    const parts = batches.map((batch) => {
+      const stored = storedSegment(batch, this.maxSeq + 1, batch.receivedMs)
+      this.maxSeq += batch.length
+      return stored
+    })
+    const bytes = packSegments(batches.map((batch) => encodeSegment(batch)))
+    const from = { kind: 'segments', bytes, receivedMs: batches[0]!.receivedMs } as const
+    this.rows.push({ ...summaryOf(parts), id: 0, firstSeq, lastSeq: this.maxSeq, parts, from })
+  }
+
+  /** Every record, the hidden ones too, in order of arrival. */
+  records(): { stored: StoredBatch; row: number; seq: number }[] {
+    return this.rows
+      .flatMap(({ parts }) => parts)
+      .flatMap((stored) => Array.from(stored.seqs, (seq, row) => ({ stored, row, seq })))
+      .sort((a, b) => a.seq - b.seq)
+  }
+
+  /**
+   * The rows from `at` on become one block, without what is deleted: seals wal rows, merges blocks,
+   * purges one. The block it made, or null where nothing is left.
+   */
+  async build(at: number, count: number): Promise<Row | null> {
+    this.rows.sort((a, b) => a.firstSeq - b.firstSeq)
+    const sources = this.rows.slice(at, at + count)
+    const parts = sources
+      .flatMap(({ parts }) => parts)
+      .map((part) => this.#withoutHidden(part))
+      .filter(({ batch }) => batch.length > 0)
+    this.rows.splice(at, count)
+    for (const { from } of sources)
+      if (from.kind === 'object') this.archive.objects.delete(from.key)
+    if (parts.length === 0) return null
+    choosePatterns(parts)
+    const bytes = await encodeBlock(parts, this.shard, async () => {})
+    const seqs = parts.flatMap((part) => [...part.seqs])
+    const row: Row = {
+      ...summaryOf(parts),
+      id: ++this.#lastId,
+      firstSeq: Math.min(...seqs),
+      lastSeq: Math.max(...seqs),
+      parts,
+      from: { kind: 'block', bytes },
+    }
+    this.rows.splice(at, 0, row)
+    return row
+  }
+
+  /** A hot block goes to the archive. */
+  freeze(at: number): void {
+    const row = this.rows[at]
+    if (row?.from.kind !== 'block') return
+    const key = `app/${this.shard}-${row.firstSeq}-g${row.id}.parquet`
+    this.archive.objects.set(key, row.from.bytes)
+    row.from = { kind: 'object', key, size: row.from.bytes.length }
+  }
+
+  delete(match: RecordFilter, unless: RecordFilter[] = []): void {
+    const id = this.tombstones.length + 1
+    this.tombstones.push({ id, maxSeq: this.maxSeq, match, unless })
+  }
+
+  candidates(request: CandidatesRequest): Result<CandidatesReply> {
+    const { after, order } = request
+    const maxSeq = request.maxSeq ?? this.maxSeq
+    const inQuestion = this.rows.filter((row) => isAsked(row, request, maxSeq))
+    const place = (row: Row) => (order === 'desc' ? row.maxMs : row.minMs)
+    const sign = order === 'desc' ? -1 : 1
+    const compare = (a: [ms: number, seq: number], b: [ms: number, seq: number]) =>
+      (a[0] - b[0] || a[1] - b[1]) * sign
+    const isNew = (row: Row) => after !== null && row.id > after.lastBlock
+    const moved = inQuestion.filter(isNew).sort((a, b) => a.id - b.id)
+    const rest = inQuestion
+      .filter((row) => !isNew(row))
+      .filter((row) => !after || compare([place(row), row.firstSeq], [after.ms, after.seq]) > 0)
+      .sort((a, b) => compare([place(a), a.firstSeq], [place(b), b.firstSeq]))
+
+    const counted: CandidatesReply['counted'] = { records: 0, ranges: [] }
+    const chosen: Row[] = []
+    let lastBlock = after?.lastBlock ?? 0
+    let last: { ms: number; seq: number } | null = after
+    let isOpen = true
+    for (const row of [...moved, ...rest]) {
+      const count = request.counts && !isNew(row) ? this.#countOf(row, request, maxSeq) : null
+      isOpen = count !== null || chosen.length < this.rowsMax
+      if (!isOpen) break
+      if (count === null) chosen.push(row)
+      else {
+        counted.records += count
+        counted.ranges.push([row.firstSeq, row.lastSeq])
+      }
+      if (isNew(row)) lastBlock = row.id
+      else {
+        last = { ms: place(row), seq: row.firstSeq }
+        lastBlock = this.#lastId
+      }
+    }
+    if (isOpen) lastBlock = this.#lastId
+    const next: CandidatePlace | null = isOpen || last === null ? null : { ...last, lastBlock }
+    return ok({
+      maxSeq,
+      considered: after === null ? this.rows.length : 0,
+      skipped: { time: 0, values: 0, filter: 0, pattern: 0 },
+      candidates: chosen.map((row) => ({ ...candidateOf(row), isNew: isNew(row) })),
+      counted,
+      tombstones: this.tombstones,
+      next,
+    })
+  }
+
+  /** What a catalog could say of a block that lies in the set whole and holds nothing deleted. */
+  #countOf(row: Row, { filter }: CandidatesRequest, maxSeq: number): number | null {
+    if (row.id === 0 || row.lastSeq > maxSeq) return null
+    const isTouched = row.parts.some((part) => hiddenBy(this.tombstones, part) !== null)
+    return isTouched ? null : matches(row, filter)
+  }
+
+  #withoutHidden(part: StoredBatch): StoredBatch {
+    const by = hiddenBy(this.tombstones, part)
+    if (by === null) return part
+    return keepRows(
+      part,
+      [...part.seqs.keys()].filter((row) => by[row] === 0),
+    )
+  }
+}
+
+function isAsked(row: Row, request: CandidatesRequest, maxSeq: number): boolean {
+  const { onlyRange, minMs, maxMs } = request
+  if (row.firstSeq > maxSeq || row.maxMs < minMs || row.minMs > maxMs) return false
+  if (onlyRange && (row.firstSeq > onlyRange.lastSeq || row.lastSeq < onlyRange.firstSeq)) {
+    return false
+  }
+  // Every other block has a catalog that tells exactly.
+  return row.id % 2 === 0 || matches(row, request.filter) > 0
+}
+
+function matches({ parts }: Row, filter: RecordFilter): number {
+  const matcher = new Matcher(filter)
+  const rows = ({ seqs }: StoredBatch) => [...seqs.keys()]
+  return parts.reduce((sum, part) => sum + matcher.rows(part, rows(part)).length, 0)
+}
+
+function candidateOf(row: Row) {
+  const { firstSeq: seq, lastSeq, minMs, maxMs, from } = row
+  return { seq, lastSeq, minMs, maxMs, records: lastSeq - seq + 1, from }
+}
+
+function summaryOf(parts: StoredBatch[]) {
+  const { minMs, maxMs } = mergeSummaries(
+    parts.map(({ batch }) => summarize(batch, 0, batch.length)),
+  )
+  return { minMs, maxMs }
+}
+
+/** The bucket: what is in it, and what happens to a read. */
+export class ModelArchive {
+  readonly objects = new Map<string, Uint8Array>()
+  /** Keys read, in order. */
+  readonly reads: string[] = []
+  /** Called before each read; it may throw, wait, or change what is there. */
+  before: (key: string, nth: number) => Promise<void> = async () => {}
+
+  get bucket(): R2Bucket {
+    const get = async (key: string) => {
+      this.reads.push(key)
+      await this.before(key, this.reads.length)
+      const bytes = this.objects.get(key)
+      return bytes ? { arrayBuffer: async () => bytes.slice().buffer } : null
+    }
+    return { get } as unknown as R2Bucket
+  }
+}
