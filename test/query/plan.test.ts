@@ -6,7 +6,10 @@ import { QUERY_ATTRIBUTES_MAX, QUERY_TEXT_CHARS_MAX } from '../../src/limits.ts'
 import {
   ALL_LEVELS,
   type Condition,
+  matchesEverything,
   type Plan,
+  planCount,
+  planFilter,
   planQuery,
   type QueryScope,
   rangeOf,
@@ -159,6 +162,7 @@ describe('a cursor', () => {
   isNone('another version', (wire) => ({ ...wire, v: 2 }))
   isNone('no sequence numbers', ({ seqs: _, ...wire }) => wire)
   isNone('a sequence number that is text', (wire) => ({ ...wire, seqs: ['7'] }))
+  isNone('of no shard', (wire) => ({ ...wire, seqs: [] }))
   isNone('more shards than there can be', (wire) => ({ ...wire, seqs: new Array(65).fill(1) }))
   isNone('a time without nanoseconds', (wire) => ({ ...wire, since: { ms: 1 } }))
   isNone('a place without a shard', (wire) => ({ ...wire, after: { ms: 1, ns: 1, seq: 1 } }))
@@ -169,6 +173,82 @@ describe('a cursor', () => {
       expect(follow('', text), text).toMatchObject({ ok: false, error: { code: 'bad_request' } })
     }
   })
+})
+
+describe('planCount', () => {
+  const countOf = (query: string) => planCount(new URLSearchParams(query), BOUND, NOW)
+
+  it('chooses records as planQuery does', () => {
+    const query = 'level=>=warn&service=a&attr.code=200&q=b&since=15m&until=1m'
+    const { filter, since, until } = must(query, BOUND)
+    expect(countOf(query)).toMatchObject({ ok: true, data: { filter, since, until } })
+  })
+
+  const refuses = (query: string, code: string, parameter: string) =>
+    it(`refuses ${query}`, () =>
+      expect(countOf(query)).toMatchObject({ ok: false, error: { code, details: { parameter } } }))
+
+  refuses('limit=5', 'bad_request', 'limit')
+  refuses('order=asc', 'bad_request', 'order')
+  refuses('cursor=x', 'bad_request', 'cursor')
+  refuses('workspace_id=w2', 'forbidden', 'workspace_id')
+  refuses('q=a*', 'bad_query', 'q')
+})
+
+describe('planFilter', () => {
+  const takes = (filter: object, query: string) =>
+    it(`takes ${JSON.stringify(filter)}`, () => {
+      const { filter: conditions, since, until } = must(query)
+      expect(planFilter(filter, NOW)).toEqual({
+        ok: true,
+        data: { filter: conditions, since, until },
+      })
+    })
+  const refuses = (filter: unknown, parameter: string, text: string, code = 'bad_request') =>
+    it(`refuses ${JSON.stringify(filter)}`, () => {
+      const planned = planFilter(filter, NOW)
+      expect(planned).toMatchObject({ ok: false, error: { code, details: { parameter } } })
+      expect(!planned.ok && planned.error.message).toContain(text)
+    })
+
+  takes({}, '')
+  takes({ level: '>=warn', service: 'a' }, 'level=>=warn&service=a')
+  takes({ 'attr.code': 200, 'attr.ok': true }, 'attr.code=200&attr.ok=true')
+  takes({ q: 'One "two THREE"' }, 'q=One "two THREE"')
+  takes({ workspace_id: 'w1' }, 'workspace_id=w1')
+  takes({ since: '15m', until: 1_719_999_999 }, 'since=15m&until=1719999999')
+  takes({ until: '2024-01-01' }, 'until=2024-01-01')
+
+  refuses(null, 'filter', 'an object')
+  refuses('level=info', 'filter', 'an object')
+  refuses([['level', 'info']], 'filter', 'an object')
+  refuses({ level: ['info'] }, 'level', 'text or a number')
+  refuses({ service: null }, 'service', 'text or a number')
+  refuses({ service: '' }, 'service', 'no value')
+  refuses({ sevrice: 'a' }, 'sevrice', 'unknown')
+  refuses({ limit: 5 }, 'limit', 'unknown')
+  refuses({ order: 'asc' }, 'order', 'unknown')
+  refuses({ cursor: 'x' }, 'cursor', 'unknown')
+  refuses({ app_id: 'mine' }, 'app_id', 'unknown')
+  refuses({ until: 'soon' }, 'until', 'soon')
+  refuses({ q: 'a "b' }, 'q', 'column 3', 'bad_query')
+})
+
+describe('matchesEverything', () => {
+  const says = (filter: object, everything: boolean) =>
+    it(`${JSON.stringify(filter)}: ${everything}`, () => {
+      const planned = planFilter(filter, NOW)
+      expect(planned.ok && matchesEverything(planned.data)).toBe(everything)
+    })
+
+  says({}, true)
+  says({ level: '>=trace' }, true)
+  says({ since: 0 }, true)
+  says({ since: 1 }, false)
+  says({ until: '2024-01-01' }, false)
+  says({ level: '>=debug' }, false)
+  says({ service: 'a' }, false)
+  says({ q: 'a' }, false)
 })
 
 describe('rangeOf', () => {
