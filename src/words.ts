@@ -28,7 +28,8 @@ export function wordsOf(text: string): string[] {
   return words
 }
 
-function isAsciiWord(c: number): boolean {
+/** Whether an ASCII character is part of a word. */
+export function isAsciiWord(c: number): boolean {
   const letter = c | 32
   return (letter >= 97 && letter <= 122) || (c >= 48 && c <= 57) || c === 95
 }

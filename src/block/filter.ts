@@ -1,11 +1,11 @@
 // A set of tokens in a few bits each, which may say a false yes and never a false no: a Bloom filter,
-// cut into slices so that a question reads one row of some 2 KB and not the whole.
+// cut into slices so that a question reads one row of a page of SQLite and not the whole.
 //
 //   slice: 0x01 | k | bits; bit i is `1 << (i & 7)` of the byte 2 + (i >> 3)
 //
 // The upper bits of a token's hash name its slice, and all its k bits lie there. So a slice is a
-// filter of its own; how many there are, a power of two, has to be known only to find it. No slices
-// at all means "maybe" to everything: there was too little room to tell anything.
+// filter of its own, and how many there are has to be known only to find it. No slices at all means
+// "maybe" to everything: there was too little room to tell anything.
 //
 // The hash is part of the format: a change of it takes another first byte, and old slices must stay
 // readable. What is hashed is told in tokens.ts.
@@ -14,8 +14,8 @@ const FORMAT_VERSION = 1
 const HEADER_BYTES = 2
 /** Below four bits a token one question in seven is answered wrongly: not worth its bytes. */
 const BITS_MIN = 4
-/** Smaller slices save nothing: SQLite reads pages of 4 KB. */
-const SLICE_BYTES_MIN = 2048
+/** A row as long as a page of SQLite (4 KB) has room for: a shorter one leaves the rest empty. */
+export const SLICE_BYTES = 4056
 /** As many as a shard's keys have room for. */
 const SLICES_MAX = 64
 const PROBES_MAX = 16
@@ -49,42 +49,48 @@ function mix(x: number): number {
 /** Distinct hashes: an open table of pairs, where `b` of 0 is a free place. */
 export class TokenSet {
   size = 0
-  #table = new Uint32Array(2 * 1024)
+  #table = new Uint32Array(2 * 4096)
 
   add({ a, b }: Hash): void {
-    const mask = this.#table.length / 2 - 1
-    let at = a & mask
-    for (; this.#table[2 * at + 1] !== 0; at = (at + 1) & mask) {
-      if (this.#table[2 * at] === a && this.#table[2 * at + 1] === b) return
+    const table = this.#table
+    const mask = table.length - 2
+    let at = (2 * a) & mask
+    for (; table[at + 1] !== 0; at = (at + 2) & mask) {
+      if (table[at] === a && table[at + 1] === b) return
     }
-    this.#table[2 * at] = a
-    this.#table[2 * at + 1] = b
+    table[at] = a
+    table[at + 1] = b
     this.size++
-    if (this.size > 0.6 * mask) this.#grow()
+    if (this.size > 0.3 * table.length) this.#grow()
   }
 
-  *[Symbol.iterator](): Generator<Hash> {
+  forEach(see: (hash: Hash) => void): void {
     const table = this.#table
     for (let at = 0; at < table.length; at += 2) {
-      if (table[at + 1] !== 0) yield { a: table[at]!, b: table[at + 1]! }
+      if (table[at + 1] !== 0) see({ a: table[at]!, b: table[at + 1]! })
     }
   }
 
   #grow(): void {
-    const hashes = [...this]
-    this.#table = new Uint32Array(2 * this.#table.length)
-    this.size = 0
-    for (const hash of hashes) this.add(hash)
+    const larger = new TokenSet()
+    larger.#table = new Uint32Array(2 * this.#table.length)
+    this.forEach((hash) => {
+      larger.add(hash)
+    })
+    this.#table = larger.#table
   }
 }
 
-/** The slices of a filter of `bitsWanted` bits a token, or fewer to fit `bytesMax` in all. */
+/**
+ * The slices of a filter of about `bitsWanted` bits a token, or fewer to fit `bytesMax` in all. A
+ * filter of more than one slice has whole pages.
+ */
 export function buildFilter(tokens: TokenSet, bitsWanted: number, bytesMax: number): Uint8Array[] {
-  const bytes = Math.floor(Math.min(bytesMax, HEADER_BYTES + 1 + (tokens.size * bitsWanted) / 8))
-  const count = sliceCountOf(bytes)
-  const sliceBytes = Math.floor(bytes / count)
-  const bitsEach = tokens.size > 0 ? ((sliceBytes - HEADER_BYTES) * 8 * count) / tokens.size : 8
-  if (sliceBytes <= HEADER_BYTES || bitsEach < BITS_MIN) return []
+  const bytesWanted = HEADER_BYTES + 1 + Math.ceil((tokens.size * bitsWanted) / 8)
+  const { count, sliceBytes } = shapeOf(bytesWanted, bytesMax)
+  const bits = (sliceBytes - HEADER_BYTES) * 8
+  const bitsEach = tokens.size > 0 ? (count * bits) / tokens.size : 8
+  if (bits <= 0 || bitsEach < BITS_MIN) return []
   const probes = Math.min(PROBES_MAX, Math.max(1, Math.round(bitsEach * Math.LN2)))
   const slices = Array.from({ length: count }, () => {
     const slice = new Uint8Array(sliceBytes)
@@ -92,8 +98,7 @@ export function buildFilter(tokens: TokenSet, bitsWanted: number, bytesMax: numb
     slice[1] = probes
     return slice
   })
-  const bits = (sliceBytes - HEADER_BYTES) * 8
-  for (const { a, b } of tokens) {
+  tokens.forEach(({ a, b }) => {
     const slice = slices[sliceOf({ a, b }, count)]!
     let at = a
     let step = b
@@ -103,14 +108,17 @@ export function buildFilter(tokens: TokenSet, bitsWanted: number, bytesMax: numb
       at = (at + step) >>> 0
       step = (step + i) >>> 0
     }
-  }
+  })
   return slices
 }
 
-function sliceCountOf(bytes: number): number {
-  let count = 1
-  while (count < SLICES_MAX && bytes / (2 * count) >= SLICE_BYTES_MIN) count *= 2
-  return count
+function shapeOf(bytesWanted: number, bytesMax: number) {
+  const bytes = Math.floor(Math.min(bytesWanted, bytesMax))
+  if (bytes <= SLICE_BYTES) return { count: 1, sliceBytes: bytes }
+  // To the next page, unless it would be mostly empty without need.
+  const pages = Math.ceil(bytesWanted / SLICE_BYTES - 0.25)
+  const count = Math.min(pages, Math.floor(bytesMax / SLICE_BYTES), SLICES_MAX)
+  return { count, sliceBytes: SLICE_BYTES }
 }
 
 /** Which of `count` slices tells of a token. */

@@ -18,7 +18,7 @@ const FILTERS_SHARE = 0.1
 /** Of that, what ids are sure of: a needle must open few of a thousand blocks, a word may open more. */
 const IDS_SHARE = 0.6
 // Bits a token, where there is room: bench/filters.ts shows what they give.
-const IDS_BITS = 14
+const IDS_BITS = 16
 const WORDS_BITS = 10
 
 /**
