@@ -1,20 +1,19 @@
-// Apps and their keys. Open to the owner, and to a key with role `admin` for its own app. The
-// registry does the work; here bodies become its nouns and its nouns become answers.
+// Apps, their keys and their settings. Open to the owner, and to a key with role `admin` for its own
+// app. The registry does the work; here bodies become its nouns and its nouns become answers.
 
-import { type Context, Hono } from 'hono'
+import { Hono } from 'hono'
 import { z } from 'zod'
-import { concatBytes } from '../bytes.ts'
-import { ADMIN_BODY_BYTES_MAX } from '../limits.ts'
+import { SHARDS_MAX } from '../limits.ts'
 import { err, ok, type Result } from '../result.ts'
-import { askRegistry, forgetApp, forgetKey, makeKey, type RegistrySurface } from '../tenant/keys.ts'
-import type { App, AppRef, Key } from '../tenant/registry.ts'
+import { forgetApp, forgetKey, makeKey } from '../tenant/keys.ts'
+import type { App, Key } from '../tenant/registry.ts'
+import { changeOf, SettingsBody, wireSettings } from '../tenant/settings.ts'
 import { parseTime } from '../time.ts'
+import { ask, enter, mapped, readBody, refOf } from './admin-door.ts'
 import { answer, type HonoEnv } from './answer.ts'
-import { authenticate, type Caller, scopeOf } from './auth.ts'
+import { authenticate } from './auth.ts'
 
 const APP_ID = /^[a-z0-9][a-z0-9_-]{0,62}$/
-/** A tenant's shards all answer every query, and a request may make few calls. */
-const SHARDS_MAX = 64
 const NAME_CHARS_MAX = 128
 /** Of up to 3 bytes each, so that it fits the column that every record of the key carries it in. */
 const WORKSPACE_CHARS_MAX = 256
@@ -125,6 +124,25 @@ adminRoutes.delete('/apps/:app_id', async (c) => {
   )
 })
 
+adminRoutes.get('/apps/:app_id/settings', async (c) => {
+  const ref = await enter(c, c.req.param('app_id'))
+  if (!ref.ok) return answer(c, ref)
+  const settings = await ask(c, (registry) => registry.getSettings(ref.data))
+  return answer(c, mapped(settings, wireSettings))
+})
+
+adminRoutes.patch('/apps/:app_id/settings', async (c) => {
+  const ref = await enter(c, c.req.param('app_id'))
+  if (!ref.ok) return answer(c, ref)
+  const body = await readBody(c, SettingsBody)
+  if (!body.ok) return answer(c, body)
+  const change = changeOf(body.data, Date.now())
+  if (!change.ok) return answer(c, change)
+  const changed = await ask(c, (registry) => registry.updateSettings(ref.data, change.data))
+  forgetApp(ref.data.appId)
+  return answer(c, mapped(changed, wireSettings))
+})
+
 adminRoutes.post('/apps/:app_id/keys', async (c) => {
   const ref = await enter(c, c.req.param('app_id'))
   if (!ref.ok) return answer(c, ref)
@@ -183,18 +201,6 @@ adminRoutes.delete('/apps/:app_id/keys/:key_id', async (c) => {
   )
 })
 
-/** The app of the path, once the caller is known to administer it. */
-async function enter(c: Context<HonoEnv>, appId: string): Promise<Result<AppRef>> {
-  const caller = await authenticate(c.env, c.req.raw.headers, Date.now())
-  return caller.ok ? refOf(caller.data, appId) : caller
-}
-
-function refOf(caller: Caller, appId: string | null): Result<AppRef> {
-  const scope = scopeOf(caller, { need: 'admin', appId })
-  if (!scope.ok) return scope
-  return ok({ appId: scope.data, tenantId: caller.grant?.tenant.tenantId ?? null })
-}
-
 /** When a key ends, in ms; null: never. */
 function expiryOf(sent: string | number | undefined, nowMs: number): Result<number | null> {
   if (sent === undefined) return ok(null)
@@ -202,57 +208,6 @@ function expiryOf(sent: string | number | undefined, nowMs: number): Result<numb
   if (!time.ok) return err(time.error.code, `expires_at: ${time.error.message}`)
   const { ms } = time.data
   return ms > nowMs ? ok(ms) : err('bad_request', `expires_at: ${iso(ms)} is not in the future`)
-}
-
-async function ask<T>(
-  c: Context<HonoEnv>,
-  call: (registry: RegistrySurface) => Promise<Result<T>>,
-): Promise<Result<T>> {
-  const asked = await askRegistry(c.env, call)
-  return asked.ok ? asked.data : asked
-}
-
-/**
- * A JSON body of the shape asked for. The media type is not looked at: `curl -d` sends a form's, and
- * nothing but JSON could have been meant.
- */
-async function readBody<T>(c: Context<HonoEnv>, shape: z.ZodType<T>): Promise<Result<T>> {
-  const encoding = c.req.header('Content-Encoding')
-  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-    return err('unsupported_encoding', 'this door takes plain JSON, not compressed')
-  }
-  const bytes = await readAtMost(c.req.raw.body, ADMIN_BODY_BYTES_MAX)
-  if (bytes === null) {
-    return err('too_large', `the body has more than ${ADMIN_BODY_BYTES_MAX} bytes`, {
-      max: ADMIN_BODY_BYTES_MAX,
-    })
-  }
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes))
-  } catch (e) {
-    // SyntaxError of the JSON, TypeError of the UTF-8: both are the sender's.
-    return err('bad_json', `the body is not JSON: ${(e as Error).message}`)
-  }
-  const parsed = shape.safeParse(value)
-  if (parsed.success) return ok(parsed.data)
-  const problems = parsed.error.issues.map((issue) => {
-    const path = issue.path.join('.')
-    return path === '' ? issue.message : `${path}: ${issue.message}`
-  })
-  return err('bad_request', problems.join('; '), { problems })
-}
-
-/** Null when there is more; what is over is not read. */
-async function readAtMost(body: ReadableStream | null, max: number): Promise<Uint8Array | null> {
-  const chunks: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
-    length += chunk.length
-    if (length > max) return null
-    chunks.push(chunk)
-  }
-  return concatBytes(chunks)
 }
 
 const wireApp = (app: App) => ({
@@ -275,7 +230,3 @@ const wireKey = (key: Key) => ({
 })
 
 const iso = (ms: number) => new Date(ms).toISOString()
-
-function mapped<A, B>(result: Result<A>, change: (data: A) => B): Result<B> {
-  return result.ok ? ok(change(result.data)) : result
-}

@@ -7,6 +7,7 @@ import { BUG, err, ok } from '../result.ts'
 import { adminRoutes } from './admin-routes.ts'
 import { answer, type HonoEnv } from './answer.ts'
 import { NOT_CONFIGURED } from './auth.ts'
+import { dataRoutes } from './data-routes.ts'
 import { ingestRoutes, OTLP_PATH } from './ingest-routes.ts'
 import { otlpFailure, otlpMediaOf } from './otlp-answer.ts'
 import { queryRoutes } from './query-routes.ts'
@@ -29,6 +30,7 @@ export function createApp(): Hono<HonoEnv> {
   app.route('/', ingestRoutes)
   app.route('/', queryRoutes)
   app.route('/', adminRoutes)
+  app.route('/', dataRoutes)
   app.notFound((c) => {
     const allowed = methodsOf(app, c.req.path)
     if (allowed.length === 0)

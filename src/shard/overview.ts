@@ -3,7 +3,7 @@
 import { DATABASE_BYTES_MAX } from '../limits.ts'
 import type { BlocksView, ShardStorage, UpkeepView } from './storage-view.ts'
 import { type BlockStore, dayOf } from './store.ts'
-import { DAY_MS } from './upkeep.ts'
+import { DAY_MS, startOfDay } from './upkeep.ts'
 
 const RECENT_DAYS = 30
 /** From this share of what an object may hold, people are told. */
@@ -58,7 +58,7 @@ export function readStorage(
     ...store.appended,
     recent: {
       records: recent.reduce((sum, { records }) => sum + records, 0),
-      days: recent.length,
+      days: daysSince(recent[0]?.day, about.nowMs),
     },
     jobs: about.jobs,
     archive: about.archive,
@@ -67,6 +67,10 @@ export function readStorage(
     warnings: warningsOf(store, databaseBytes),
   }
 }
+
+/** Days from the first through today. */
+const daysSince = (first: string | undefined, nowMs: number) =>
+  first === undefined ? 0 : Math.floor((nowMs - startOfDay(first)) / DAY_MS) + 1
 
 function warningsOf({ ledger }: BlockStore, databaseBytes: number): string[] {
   const warnings: string[] = []

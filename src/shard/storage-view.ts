@@ -49,7 +49,7 @@ export interface ShardStorage {
   rowsWritten: number
   appends: number
   records: number
-  /** Records received in the last 30 UTC days, and on how many days of them. */
+  /** Records received in the last 30 UTC days, and how many days the first of them is ago, today included. */
   recent: { records: number; days: number }
   jobs: UpkeepView[]
   archive: 'configured' | 'none'

@@ -7,7 +7,7 @@
 //
 // What is remembered is allowed to be a minute old, because it is not what decides: every shard call
 // carries the key's id, and shards hear of a revocation before it is answered. Nothing is remembered
-// of admin keys, whose doors reach no shard.
+// of admin keys: what they do is rare, and is to reach all the shards there are.
 
 import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
