@@ -39,6 +39,8 @@ export class ModelShard {
   readonly archive: ModelArchive
   /** Rows in one reply. */
   rowsMax = Number.POSITIVE_INFINITY
+  /** Wal rows and every other block are left out of a reply when they hold no match. */
+  isPruning = false
   #lastId = 0
 
   constructor(shard: number, archive: ModelArchive) {
@@ -114,7 +116,7 @@ export class ModelShard {
   candidates(request: CandidatesRequest): Result<CandidatesReply> {
     const { after, order } = request
     const maxSeq = request.maxSeq ?? this.maxSeq
-    const inQuestion = this.rows.filter((row) => isAsked(row, request, maxSeq))
+    const inQuestion = this.rows.filter((row) => this.#isAsked(row, request, maxSeq))
     const place = (row: Row) => (order === 'desc' ? row.maxMs : row.minMs)
     const sign = order === 'desc' ? -1 : 1
     const compare = (a: [ms: number, seq: number], b: [ms: number, seq: number]) =>
@@ -159,6 +161,14 @@ export class ModelShard {
     })
   }
 
+  #isAsked(row: Row, request: CandidatesRequest, maxSeq: number): boolean {
+    const { onlyRange, minMs, maxMs, filter } = request
+    if (row.firstSeq > maxSeq || row.maxMs < minMs || row.minMs > maxMs) return false
+    if (onlyRange && row.firstSeq > onlyRange.lastSeq) return false
+    if (onlyRange && row.lastSeq < onlyRange.firstSeq) return false
+    return !this.isPruning || row.id % 2 === 1 || matches(row, filter) > 0
+  }
+
   /** What a catalog could say of a block that lies in the set whole and holds nothing deleted. */
   #countOf(row: Row, { filter }: CandidatesRequest, maxSeq: number): number | null {
     if (row.id === 0 || row.lastSeq > maxSeq) return null
@@ -174,16 +184,6 @@ export class ModelShard {
       [...part.seqs.keys()].filter((row) => by[row] === 0),
     )
   }
-}
-
-function isAsked(row: Row, request: CandidatesRequest, maxSeq: number): boolean {
-  const { onlyRange, minMs, maxMs } = request
-  if (row.firstSeq > maxSeq || row.maxMs < minMs || row.minMs > maxMs) return false
-  if (onlyRange && (row.firstSeq > onlyRange.lastSeq || row.lastSeq < onlyRange.firstSeq)) {
-    return false
-  }
-  // Every other block has a catalog that tells exactly.
-  return row.id % 2 === 0 || matches(row, request.filter) > 0
 }
 
 function matches({ parts }: Row, filter: RecordFilter): number {

@@ -75,6 +75,7 @@ async function worldOf(seed: number): Promise<World> {
   }
   for (const shard of shards) {
     shard.rowsMax = 1 + below(4)
+    shard.isPruning = below(2) === 0
     await happen(world, shard, 20)
   }
   return world
