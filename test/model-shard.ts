@@ -121,10 +121,11 @@ export class ModelShard {
     const sign = order === 'desc' ? -1 : 1
     const compare = (a: [ms: number, seq: number], b: [ms: number, seq: number]) =>
       (a[0] - b[0] || a[1] - b[1]) * sign
+    const knownBlock = after?.knownBlock ?? this.#lastId
     const isNew = (row: Row) => after !== null && row.id > after.lastBlock
     const moved = inQuestion.filter(isNew).sort((a, b) => a.id - b.id)
     const rest = inQuestion
-      .filter((row) => !isNew(row))
+      .filter((row) => row.id <= knownBlock)
       .filter((row) => !after || compare([place(row), row.firstSeq], [after.ms, after.seq]) > 0)
       .sort((a, b) => compare([place(a), a.firstSeq], [place(b), b.firstSeq]))
 
@@ -149,7 +150,8 @@ export class ModelShard {
       }
     }
     if (isOpen) lastBlock = this.#lastId
-    const next: CandidatePlace | null = isOpen || last === null ? null : { ...last, lastBlock }
+    const next: CandidatePlace | null =
+      isOpen || last === null ? null : { ...last, knownBlock, lastBlock }
     return ok({
       maxSeq,
       considered: after === null ? this.rows.length : 0,

@@ -40,7 +40,12 @@ export interface CandidatesRequest {
 export interface CandidatePlace {
   ms: number
   seq: number
-  /** Blocks made since are brought whatever their place: they hold what rows behind it held. */
+  /** The newest block of the first reply: only up to it do blocks have a place in the order. */
+  knownBlock: number
+  /**
+   * Blocks made since are brought first and once each, whatever their place: they hold what rows
+   * behind it held. Up to this one they were.
+   */
   lastBlock: number
 }
 
@@ -61,7 +66,7 @@ export interface Candidate extends ChosenRow {
     | { kind: 'block'; bytes: Uint8Array }
     /** A Parquet file in the archive, and how long it is. */
     | { kind: 'object'; key: string; size: number }
-  /** Made since the reply before: it stands out of order, and holds rows that may have been brought already. */
+  /** Made since the first reply: it stands out of order, and holds rows that may have been brought already. */
   isNew: boolean
 }
 
@@ -115,18 +120,20 @@ export function chooseCandidates(holdings: Holdings, request: CandidatesRequest)
   const maxSeq = request.maxSeq ?? holdings.maxSeq
   const walRows = walInQuestion(wal, request, maxSeq)
   const inQuestion = blocksInQuestion(blocks, request, maxSeq)
-  const isNew = ({ id }: BlockRow) => after !== null && id > after.lastBlock
+  const newestBlock = blocks.reduce((highest, { id }) => Math.max(highest, id), 0)
+  const knownBlock = after?.knownBlock ?? newestBlock
   const filling = new Filling(holdings, request, maxSeq)
 
-  let lastBlock = after?.lastBlock ?? 0
-  for (const block of inQuestion.chosen.filter(isNew).sort((a, b) => a.id - b.id)) {
+  let lastBlock = after?.lastBlock ?? newestBlock
+  const made = inQuestion.chosen.filter(({ id }) => id > lastBlock)
+  for (const block of made.sort((a, b) => a.id - b.id)) {
     if (!filling.offerBlock(block, true)) break
     lastBlock = block.id
   }
   let last: { ms: number; seq: number } | null = after
   if (filling.isOpen) {
-    lastBlock = blocks.reduce((highest, { id }) => Math.max(highest, id), lastBlock)
-    const known = inQuestion.chosen.filter((block) => !isNew(block))
+    lastBlock = Math.max(lastBlock, newestBlock)
+    const known = inQuestion.chosen.filter(({ id }) => id <= knownBlock)
     for (const { ms, seq, row, block } of inOrder(wal, walRows, known, request)) {
       if (!(block ? filling.offerBlock(block, false) : filling.offerWal(row))) break
       last = { ms, seq }
@@ -147,7 +154,7 @@ export function chooseCandidates(holdings: Holdings, request: CandidatesRequest)
       values: (isFirst ? narrow.values : 0) + filling.skipped.values,
     },
     counted: { records: filling.counted, ranges: filling.ranges },
-    next: isEnd || last === null ? null : { ...last, lastBlock },
+    next: isEnd || last === null ? null : { ms: last.ms, seq: last.seq, knownBlock, lastBlock },
   }
 }
 
@@ -205,8 +212,11 @@ class Filling {
     return true
   }
 
+  /** null: its records have to be looked at, or not all of them are asked for. */
   #countOf(block: BlockRow, source: PruneSource): number | null {
-    if (block.lastSeq > this.#maxSeq) return null
+    const { onlyRange } = this.#request
+    const lastSeq = Math.min(this.#maxSeq, onlyRange?.lastSeq ?? this.#maxSeq)
+    if (block.lastSeq > lastSeq || block.firstSeq < (onlyRange?.firstSeq ?? 0)) return null
     const isTouched = this.#hiding.some(
       ({ maxSeq, match }) => block.firstSeq <= maxSeq && prune(match, block, source) === 'open',
     )
