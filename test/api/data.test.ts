@@ -288,6 +288,25 @@ describe('the archive', () => {
     expect(gone.status).toBe(404)
   })
 
+  it('of a deleted app is emptied, and that of the next app of the name is not', async () => {
+    const keysOf = async () =>
+      (await env.ARCHIVE!.list({ prefix: 'reborn/' })).objects.map(({ key }) => key)
+    const flushed = async (message: string) => {
+      await appWith('reborn', 1, [{ message }])
+      const { data } = await send('POST /flush?app_id=reborn')
+      const [job] = data.jobs as unknown as { job_id: string }[]
+      await doneJob('reborn', job!.job_id)
+      return keysOf()
+    }
+    const old = await flushed('old')
+    expect(old).toHaveLength(1)
+    expect((await send('DELETE /apps/reborn?confirm=reborn')).status).toBe(200)
+    await vi.waitFor(async () => expect(await keysOf()).toEqual([]), { timeout: 10_000 })
+    const kept = await flushed('new')
+    expect(kept).toHaveLength(1)
+    expect((await send(`GET /apps/reborn/archive/${old[0]}`)).status).toBe(404)
+  })
+
   it('says where there is none', async () => {
     await makeApp('bare')
     const { ARCHIVE: _, ...without } = env

@@ -25,7 +25,7 @@ async function appWithKeys(appId: string, shards: number, keys: number) {
     Promise.all(
       Array.from({ length: shards }, async (_, shard) => {
         const stub = env.LOG_SHARD.getByName(`${tenant.tenantId}-${shard}`)
-        const reply = (await stub.stats({ keyId })) as Result<unknown>
+        const reply = (await stub.stats({ keyId, shards })) as Result<unknown>
         return reply.ok ? 'ok' : reply.error.code
       }),
     )
