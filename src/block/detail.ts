@@ -11,7 +11,7 @@ import { bug } from '../result.ts'
 import { PATTERNS_MAX, patternId } from './pattern.ts'
 import type { StoredBatch } from './stored.ts'
 
-const FORMAT_VERSION = 1
+export const DETAIL_VERSION = 1
 
 // Bounds keep a detail at a few KB, whatever the records hold: a query reads one for every block
 // that is still in question.
@@ -252,7 +252,7 @@ export function encodeDetail(detail: BlockDetail): Uint8Array {
   let base = Number.MAX_SAFE_INTEGER
   for (const { firstMs } of patterns) base = Math.min(base, firstMs)
   const wire: Wire = {
-    v: FORMAT_VERSION,
+    v: DETAIL_VERSION,
     minutes: minutes ?? null,
     values,
     keys: {
@@ -277,7 +277,7 @@ export function encodeDetail(detail: BlockDetail): Uint8Array {
 /** Bytes are our own: a fault in them throws. */
 export function decodeDetail(bytes: Uint8Array): BlockDetail {
   const wire = JSON.parse(brotliDecompressSync(bytes, UNBROTLI).toString('utf8')) as Wire
-  if (wire.v !== FORMAT_VERSION) bug(`detail of unknown version ${wire.v}`)
+  if (wire.v !== DETAIL_VERSION) bug(`detail of unknown version ${wire.v}`)
   const values = {} as BlockDetail['values']
   for (const column of TEXT_COLUMNS) {
     const known = wire.values[column]

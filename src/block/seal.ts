@@ -19,7 +19,7 @@ const FILTERS_SHARE = 0.1
 const IDS_SHARE = 0.6
 // Bits a token, where there is room: bench/filters.ts shows what they give.
 const IDS_BITS = 16
-const WORDS_BITS = 10
+const WORDS_BITS = 12
 
 /**
  * The records of all parts in as few blocks as ROW_BYTES_MAX allows, ascending, their ranges of
@@ -37,12 +37,12 @@ export async function sealBlocks(
   choosePatterns(own)
   await pause()
   const bytes = await encodeBlock(own, shard, pause)
-  if (bytes.length < ROW_BYTES_MAX) return [await describe(own, bytes, pause)]
+  if (bytes.length < ROW_BYTES_MAX) return [await sealedOf(own, bytes, pause)]
   const [low, high] = halve(parts)
   return [...(await sealBlocks(low, shard, pause)), ...(await sealBlocks(high, shard, pause))]
 }
 
-async function describe(
+async function sealedOf(
   parts: StoredBatch[],
   bytes: Uint8Array,
   pause: () => Promise<void>,

@@ -91,8 +91,11 @@ class Collector implements BlockTokens {
 
   async addColumn(column: TextColumn, values: (string | null)[]): Promise<void> {
     const seen = new Set<string>()
+    let last: string | null = null
     for (const value of values) {
-      if (value === null || seen.has(value)) continue
+      // Neighbours are often equal, and comparing is cheaper than looking up.
+      if (value === null || value === last || seen.has(value)) continue
+      last = value
       seen.add(value)
       this.ids.add(idToken(column, value))
       this.#addValue(value)
@@ -113,8 +116,10 @@ class Collector implements BlockTokens {
   }
 
   async addValues(values: (string | null)[]): Promise<void> {
+    let last: string | null = null
     for (const value of values) {
-      if (value === null) continue
+      if (value === null || value === last) continue
+      last = value
       this.#addValue(value)
       if (this.#isTired(value)) await this.#rest()
     }
