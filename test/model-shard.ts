@@ -1,9 +1,11 @@
-// A shard as its readers see it, in memory and by the contract of shard/candidates.ts alone: rows are
-// sealed, blocks merged, archived and purged between any two calls. Objects that were replaced are gone
-// at once, which is harsher than life.
+// A shard as its readers see it, in memory: rows are sealed, blocks merged, archived and purged between
+// any two calls. Objects that were replaced are gone at once, which is harsher than life. It answers by
+// the contract of shard/candidates.ts alone, or by the very code of the shard.
 
-import { encodeBlock } from '../src/block/parquet.ts'
-import { choosePatterns } from '../src/block/pattern.ts'
+import { decodeDetail } from '../src/block/detail.ts'
+import { sliceOf } from '../src/block/filter.ts'
+import { sealBlocks } from '../src/block/seal.ts'
+import type { SealedBlock } from '../src/block/sealed.ts'
 import { encodeSegment, packSegments } from '../src/block/segment.ts'
 import { keepRows, type StoredBatch, storedSegment } from '../src/block/stored.ts'
 import { mergeSummaries, summarize } from '../src/block/summary.ts'
@@ -13,12 +15,15 @@ import { Matcher } from '../src/query/scan.ts'
 import type { Tombstone } from '../src/query/tombstone.ts'
 import type { RecordBatch } from '../src/record.ts'
 import { ok, type Result } from '../src/result.ts'
-import type {
-  Candidate,
-  CandidatePlace,
-  CandidatesReply,
-  CandidatesRequest,
+import {
+  type Candidate,
+  type CandidatePlace,
+  type CandidatesReply,
+  type CandidatesRequest,
+  chooseCandidates,
 } from '../src/shard/candidates.ts'
+import type { BlockRow } from '../src/shard/catalog.ts'
+import { WalIndex } from '../src/shard/wal-index.ts'
 
 /** A wal row (id 0) or a block. */
 interface Row {
@@ -29,6 +34,7 @@ interface Row {
   maxMs: number
   parts: StoredBatch[]
   from: Candidate['from']
+  sealed: SealedBlock | null
 }
 
 export class ModelShard {
@@ -41,6 +47,8 @@ export class ModelShard {
   rowsMax = Number.POSITIVE_INFINITY
   /** Wal rows and every other block are left out of a reply when they hold no match. */
   isPruning = false
+  /** Answers as shard/candidates.ts does, with a catalog of its blocks. */
+  isReal = false
   #lastId = 0
 
   constructor(shard: number, archive: ModelArchive) {
@@ -58,7 +66,8 @@ export class ModelShard {
     })
     const bytes = packSegments(batches.map((batch) => encodeSegment(batch)))
     const from = { kind: 'segments', bytes, receivedMs: batches[0]!.receivedMs } as const
-    this.rows.push({ ...summaryOf(parts), id: 0, firstSeq, lastSeq: this.maxSeq, parts, from })
+    const lastSeq = this.maxSeq
+    this.rows.push({ ...summaryOf(parts), id: 0, firstSeq, lastSeq, parts, from, sealed: null })
   }
 
   /** Every record, the hidden ones too, in order of arrival. */
@@ -84,16 +93,16 @@ export class ModelShard {
     for (const { from } of sources)
       if (from.kind === 'object') this.archive.objects.delete(from.key)
     if (parts.length === 0) return null
-    choosePatterns(parts)
-    const bytes = await encodeBlock(parts, this.shard, async () => {})
-    const seqs = parts.flatMap((part) => [...part.seqs])
+    const [sealed] = await sealBlocks(parts, this.shard, async () => {})
+    const { bytes, firstSeq, lastSeq } = sealed!
     const row: Row = {
       ...summaryOf(parts),
       id: ++this.#lastId,
-      firstSeq: Math.min(...seqs),
-      lastSeq: Math.max(...seqs),
+      firstSeq,
+      lastSeq,
       parts,
       from: { kind: 'block', bytes },
+      sealed: sealed!,
     }
     this.rows.splice(at, 0, row)
     return row
@@ -114,6 +123,34 @@ export class ModelShard {
   }
 
   candidates(request: CandidatesRequest): Result<CandidatesReply> {
+    return this.isReal ? this.#candidatesOfShard(request) : this.#candidatesByContract(request)
+  }
+
+  #candidatesOfShard(request: CandidatesRequest): Result<CandidatesReply> {
+    const rows = [...this.rows].sort((a, b) => a.firstSeq - b.firstSeq)
+    const wal = new WalIndex()
+    const unsealed = rows.filter(({ id }) => id === 0)
+    for (const { parts, firstSeq } of unsealed) {
+      wal.push(firstSeq, 1000, mergeSummaries(parts.map(summaryOfPart)), 0)
+    }
+    const holdings = {
+      wal,
+      blocks: rows.filter(({ id }) => id > 0).map(blockRowOf),
+      sourceOf: ({ id }: BlockRow) => sourceOf(rows.find((row) => row.id === id)!.sealed!),
+      tombstones: this.tombstones,
+      maxSeq: this.maxSeq,
+    }
+    const bytesMax = this.rowsMax * 1000
+    const { chosen, ...reply } = chooseCandidates(holdings, { ...request, bytesMax })
+    const candidates = chosen.map((one) =>
+      one.kind === 'wal'
+        ? { ...candidateOf(unsealed[one.row]!), isNew: false }
+        : { ...candidateOf(rows.find(({ id }) => id === one.block.id)!), isNew: one.isNew },
+    )
+    return ok({ ...reply, candidates, tombstones: this.tombstones })
+  }
+
+  #candidatesByContract(request: CandidatesRequest): Result<CandidatesReply> {
     const { after, order } = request
     const maxSeq = request.maxSeq ?? this.maxSeq
     const inQuestion = this.rows.filter((row) => this.#isAsked(row, request, maxSeq))
@@ -199,12 +236,41 @@ function candidateOf(row: Row) {
   return { seq, lastSeq, minMs, maxMs, records: lastSeq - seq + 1, from }
 }
 
+const summaryOfPart = ({ batch }: StoredBatch) => summarize(batch, 0, batch.length)
+
 function summaryOf(parts: StoredBatch[]) {
-  const { minMs, maxMs } = mergeSummaries(
-    parts.map(({ batch }) => summarize(batch, 0, batch.length)),
-  )
+  const { minMs, maxMs } = mergeSummaries(parts.map(summaryOfPart))
   return { minMs, maxMs }
 }
+
+function blockRowOf({ id, sealed, from }: Row): BlockRow {
+  const { firstSeq, lastSeq, summary, rawBytes, bytes, ids, words } = sealed!
+  return {
+    ...summary,
+    id,
+    firstSeq,
+    lastSeq,
+    day: '2024-01-01',
+    receivedMs: 0,
+    createdMs: 0,
+    compactions: 0,
+    rawBytes,
+    bytes: bytes.length,
+    catalogBytes: 0,
+    idsSlices: ids.length,
+    wordsSlices: words.length,
+    key: from.kind === 'object' ? from.key : null,
+  }
+}
+
+const sourceOf = ({ ids, words, detail, patterns }: SealedBlock) => ({
+  filterSlice: (kind: 'ids' | 'words', hash: Parameters<typeof sliceOf>[0]) => {
+    const slices = kind === 'ids' ? ids : words
+    return slices.length === 0 ? null : slices[sliceOf(hash, slices.length)]!
+  },
+  detail: () => decodeDetail(detail),
+  patternText: (id: string) => patterns.find((pattern) => pattern.id === id)?.text ?? null,
+})
 
 /** The bucket: what is in it, and what happens to a read. */
 export class ModelArchive {

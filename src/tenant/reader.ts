@@ -6,7 +6,13 @@
 // with, and takes from whatever it is sent only the others; an archived block that is gone is asked
 // for again by its range. What can not be read is named in `reasons`, and the rest is read.
 
-import { type BlockFile, openBlock, readGroup } from '../block/parquet.ts'
+import {
+  type BlockFile,
+  type Needed,
+  openBlock,
+  readGroup,
+  readGroupSteps,
+} from '../block/parquet.ts'
 import { decodeSegment, unpackSegments } from '../block/segment.ts'
 import { type StoredBatch, storedSegment } from '../block/stored.ts'
 import type { Env } from '../env.ts'
@@ -367,26 +373,27 @@ export class Reader {
     const needed = bothNeeded(this.#matcher.needed, hide.needed)
     const groups = [...file.groups.keys()]
     for (const group of isDesc ? groups.reverse() : groups) {
-      const stored = withMessages(
-        readable(() => readGroup(file, group, needed)),
-        file,
-        group,
-      )
+      const stored = withMessages(await this.#readGroup(file, group, needed), file, group)
       const { timeMs, length } = stored.batch
       if (length === 0 || !this.#sink.mayHold(timeMs[isDesc ? length - 1 : 0]!)) break
       await this.#slices.yield()
       const rows = await this.#matching(pass, stored)
       const wanted = this.#sink.wanted(stored, rows, shard)
       if (wanted.length > 0) {
-        this.#sink.add(
-          readable(() => readGroup(file, group, 'all')),
-          wanted,
-          shard,
-        )
-        await this.#slices.yield()
+        this.#sink.add(await this.#readGroup(file, group, 'all'), wanted, shard)
       }
       this.stats.rows += length
     }
+  }
+
+  async #readGroup(file: BlockFile, group: number, needed: Needed | 'all'): Promise<StoredBatch> {
+    const steps = readGroupSteps(file, group, needed)
+    let step = readable(() => steps.next())
+    while (!step.done) {
+      await this.#slices.yield()
+      step = readable(() => steps.next())
+    }
+    return step.value
   }
 
   /** The rows of a batch that are in the set, match, were not done before and are not hidden. */
