@@ -6,8 +6,8 @@
 // Texts are cut out of one string for the whole page: a call into the runtime per text would take
 // five times as long.
 
-import { Buffer } from 'node:buffer'
-import { gunzipSync } from 'node:zlib'
+import { Buffer, isAscii } from 'node:buffer'
+import { crc32, gunzipSync } from 'node:zlib'
 import { decodeDelta, decodeHybrid } from './delta.ts'
 import { PAGE_BYTES_MAX } from './layout.ts'
 import { ThriftReader } from './thrift.ts'
@@ -33,15 +33,13 @@ export interface Decoded<T> {
 /** How the values of one kind are read: `count` of them from `at` to the end of `bytes`. */
 interface Coder<T> {
   plain(bytes: Uint8Array, at: number, count: number): T[]
-  /** The encoding of values that do not repeat, where that is not plain. */
-  packing?: number
-  packed?(bytes: Uint8Array, at: number, count: number): T[]
+  /** DELTA_BINARY_PACKED, where values may be steps. */
+  steps?(bytes: Uint8Array, at: number, count: number): T[]
 }
 
 // Parquet's numbers for what we write.
 const PLAIN = 0
 const DELTA_BINARY_PACKED = 5
-const DELTA_LENGTH_BYTE_ARRAY = 6
 const RLE_DICTIONARY = 8
 const DATA_PAGE = 0
 const DICTIONARY_PAGE = 2
@@ -130,6 +128,8 @@ interface Header {
   count: number
   rawBytes: number
   packedBytes: number
+  /** Of a page that is not compressed: gzip has its own. */
+  crc: number
   /** Where the page's bytes begin. */
   start: number
 }
@@ -142,12 +142,14 @@ function readHeader(file: Uint8Array, at: number, end: number): Header {
     count: -1,
     rawBytes: -1,
     packedBytes: -1,
+    crc: 0,
     start: 0,
   }
   r.struct((id) => {
     if (id === 1) header.type = r.int()
     else if (id === 2) header.rawBytes = r.int()
     else if (id === 3) header.packedBytes = r.int()
+    else if (id === 4) header.crc = r.int()
     else if (id === 5 || id === 7) {
       r.struct((id) => {
         if (id === 1) header.count = r.int()
@@ -169,10 +171,12 @@ function readHeader(file: Uint8Array, at: number, end: number): Header {
   return header
 }
 
-function unpack(packed: Uint8Array, { rawBytes }: Header, isGzip: boolean): Uint8Array {
-  // One byte more than is there, so that the codec sees the end in its first call.
+function unpack(packed: Uint8Array, { rawBytes, crc }: Header, isGzip: boolean): Uint8Array {
+  if (!isGzip && (crc32(packed) | 0) !== crc) throw new Error('a page with another checksum')
+  // One byte more than is there, so that the codec sees the end in its first call. workerd still asks
+  // for a second chunk where the first comes out full, and refuses it when the bound leaves no room.
   const chunkSize = Math.max(64, rawBytes + 1)
-  const maxOutputLength = Math.max(1, rawBytes)
+  const maxOutputLength = 2 * chunkSize
   const bytes = isGzip ? gunzipSync(packed, { chunkSize, maxOutputLength }) : packed
   if (bytes.length !== rawBytes) throw new Error(`a page of ${bytes.length} bytes, not ${rawBytes}`)
   return bytes
@@ -196,11 +200,10 @@ function decodePage<T>(
     }
     case PLAIN:
       return { ...decoded, values: coder.plain(bytes, at, present) }
-    case coder.packing:
-      return { ...decoded, values: coder.packed!(bytes, at, present) }
-    default:
-      throw new Error(`values in unknown encoding ${encoding}`)
+    case DELTA_BINARY_PACKED:
+      if (coder.steps) return { ...decoded, values: coder.steps(bytes, at, present) }
   }
+  throw new Error(`values in unknown encoding ${encoding}`)
 }
 
 function readLevels(bytes: Uint8Array, count: number) {
@@ -226,53 +229,30 @@ function readPlaces(bytes: Uint8Array, at: number, count: number, size: number):
 
 const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true })
 
-const TEXTS: Coder<string> = {
-  plain: plainTexts,
-  packing: DELTA_LENGTH_BYTE_ARRAY,
-  packed: lengthsAndTexts,
-}
+const TEXTS: Coder<string> = { plain: plainTexts }
 
 function plainTexts(bytes: Uint8Array, from: number, count: number): string[] {
   if (count > (bytes.length - from) / 4) throw new Error(`${count} texts in ${bytes.length} bytes`)
   const latin1 = latin1Of(bytes)
+  // Lengths of 128 and more say no here, too: then each text is looked at by itself.
+  const areAscii = isAscii(bytes)
   const texts = new Array<string>(count)
   let at = from
   for (let i = 0; i < count; i++) {
     const start = at + 4
     at = start + uint32At(bytes, at)
     if (at > bytes.length) throw new Error(`a text runs past byte ${bytes.length}`)
-    let top = 0
-    for (let byte = start; byte < at; byte++) top |= bytes[byte]!
-    texts[i] = top < 128 ? latin1.slice(start, at) : UTF8.decode(bytes.subarray(start, at))
+    const isPlain = areAscii || isAsciiAt(bytes, start, at)
+    texts[i] = isPlain ? latin1.slice(start, at) : UTF8.decode(bytes.subarray(start, at))
   }
   return texts
 }
 
-function lengthsAndTexts(bytes: Uint8Array, at: number, count: number): string[] {
-  const { first, steps, end } = decodeDelta(bytes, at, count)
-  // Without a byte of more than one unit a text is as long as its bytes, and so are all its parts.
-  const all = UTF8.decode(bytes.subarray(end))
-  const isAscii = all.length === bytes.length - end
-  const texts = new Array<string>(count)
-  let length = Number(first)
-  let byte = end
-  let unit = 0
-  for (let i = 0; i < count; i++) {
-    if (i > 0) length += steps[i - 1]!
-    const next = byte + length
-    if (!(length >= 0 && next <= bytes.length)) throw new Error(`a text of ${length} bytes`)
-    const start = unit
-    if (isAscii) unit += length
-    else for (; byte < next; byte++) unit += unitsOf(bytes[byte]!)
-    byte = next
-    texts[i] = all.slice(start, unit)
-  }
-  if (byte !== bytes.length) throw new Error(`texts end at byte ${byte} of ${bytes.length}`)
-  return texts
+function isAsciiAt(bytes: Uint8Array, from: number, to: number): boolean {
+  let all = 0
+  for (let at = from; at < to; at++) all |= bytes[at]!
+  return all < 128
 }
-
-/** UTF-16 units that a byte of UTF-8 starts. */
-const unitsOf = (byte: number) => ((byte & 0xc0) === 0x80 ? 0 : byte < 0xf0 ? 1 : 2)
 
 function latin1Of({ buffer, byteOffset, byteLength }: Uint8Array): string {
   return Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
@@ -289,8 +269,7 @@ function uint32At(bytes: Uint8Array, at: number): number {
 
 const LONGS: Coder<number> = {
   plain: (bytes, at, count) => Array.from(longsAt(bytes, at, count), Number),
-  packing: DELTA_BINARY_PACKED,
-  packed(bytes, at, count) {
+  steps(bytes, at, count) {
     const { first, steps } = decodeDelta(bytes, at, count)
     const values = new Array<number>(count)
     let value = Number(first)
@@ -321,8 +300,7 @@ const timesInto = (left: number[]): Coder<number> => ({
       left.push(Number(value % 1_000_000n))
       return Number(value / 1_000_000n)
     }),
-  packing: DELTA_BINARY_PACKED,
-  packed(bytes, at, count) {
+  steps(bytes, at, count) {
     const { first, steps } = decodeDelta(bytes, at, count)
     const values = new Array<number>(count)
     let ms = Number(first / 1_000_000n)

@@ -1,25 +1,23 @@
 // One column of a row group as Parquet pages, by hand where hyparquet-writer takes a call a value:
 // texts are joined and turned into UTF-8 at once, places and steps are packed from typed arrays. Page
-// headers and levels are hyparquet-writer's.
+// headers are hyparquet-writer's.
 //
 //   [dictionary page]  data page ...     a page: levels (length, RLE) · values, compressed as one
 //
 // A column is written as
 //
 //   a dictionary and places   where at most half of the values differ
-//   lengths, then the texts   of other texts (DELTA_LENGTH_BYTE_ARRAY)
 //   steps                     of other integers and times (DELTA_BINARY_PACKED)
-//   plain                     of doubles, booleans, and integers too far apart
+//   plain                     of other texts, doubles and booleans, and of integers too far apart
 
 import { Buffer } from 'node:buffer'
-import { gzipSync } from 'node:zlib'
+import { crc32, gzipSync } from 'node:zlib'
 import type { ColumnChunk, Encoding } from 'hyparquet'
 import { ByteWriter } from 'hyparquet-writer'
 import { writePageHeader } from 'hyparquet-writer/src/datapage.js'
-import { writeRleBitPackedHybrid } from 'hyparquet-writer/src/encoding.js'
 import { bug } from '../result.ts'
-import { encodeDelta, STEP_MAX } from './delta.ts'
-import { type ColumnSpec, elementOf, PAGE_BYTES_MAX } from './layout.ts'
+import { encodeDelta, encodeHybrid, STEP_MAX } from './delta.ts'
+import { type ColumnSpec, elementOf, GROUP_RECORDS_MAX, PAGE_BYTES_MAX } from './layout.ts'
 
 /** The values of some rows; null where the record has none. */
 export type ColumnValues =
@@ -30,12 +28,14 @@ export type ColumnValues =
   | { kind: 'time'; ms: number[]; ns: number[] | null }
   | { kind: 'int' | 'long' | 'num'; values: (number | null)[] }
   | { kind: 'bool'; values: (boolean | null)[] }
+  /** No row has a value. */
+  | { kind: 'none'; rows: number }
 
-/** Raw bytes of a text page aimed at: gzip takes 20 ms for them, and nothing else runs meanwhile. */
+/** Raw bytes of a text page aimed at: the codec takes 10 ms for them, and nothing else runs meanwhile. */
 const PAGE_BYTES_TARGET = 1024 * 1024
-const GZIP = { level: 6, chunkSize: 256 * 1024 }
-/** A chunk this small does not repay the codec's 20 bytes and its start. */
-const GZIP_BYTES_MIN = 64
+const GZIP = { level: 1, chunkSize: 256 * 1024 }
+/** A chunk this small does not repay the codec's start and its 20 bytes. */
+const GZIP_BYTES_MIN = 256
 
 const NOTHING = new Uint8Array()
 
@@ -46,150 +46,159 @@ interface Page {
   bytes: Uint8Array
 }
 
-/** Writes one column chunk and returns its entry for the footer. Yields after each page. */
-export function* writeChunk(
-  writer: ByteWriter,
-  spec: ColumnSpec,
-  column: ColumnValues,
-): Generator<void, ColumnChunk> {
-  const rows = column.kind === 'places' ? column.places.length : rowsOf(column)
-  const { dictionary, pages } = encodeColumn(spec, column, rows)
+/** A column chunk, encoded and compressed: the same bytes wherever it is written. */
+export interface Chunk {
+  rows: number
+  isGzip: boolean
+  encodings: Encoding[]
+  /** The length of the dictionary page in `bytes`, which is the first; 0 for none. */
+  dictionaryBytes: number
+  rawBytes: number
+  bytes: Uint8Array[]
+}
+
+export function writeChunk(writer: ByteWriter, spec: ColumnSpec, chunk: Chunk): ColumnChunk {
   const start = writer.offset
-  let rawBytes = 0
-  let codec: 'GZIP' | 'UNCOMPRESSED' = 'GZIP'
-  const isSmall = (dictionary?.bytes.length ?? 0) + (pages[0]?.bytes.length ?? 0) < GZIP_BYTES_MIN
-  if (isSmall && pages.length === 1) codec = 'UNCOMPRESSED'
-  const write = (page: Page, isDictionary: boolean) => {
-    if (page.bytes.length > PAGE_BYTES_MAX) bug(`a page of ${page.bytes.length} bytes`)
-    const packed = codec === 'GZIP' ? gzipSync(page.bytes, GZIP) : page.bytes
-    const from = writer.offset
-    writeHeader(writer, page, packed.length, isDictionary)
-    rawBytes += writer.offset - from + page.bytes.length
-    writer.appendBytes(packed)
-  }
-  if (dictionary) write(dictionary, true)
-  const firstPage = writer.offset
-  for (const page of pages) {
-    write(page, false)
-    yield
-  }
-  const encodings = new Set<Encoding>(pages.map(({ encoding }) => encoding))
-  if (dictionary) encodings.add('PLAIN')
-  if (!spec.isRequired) encodings.add('RLE')
+  for (const bytes of chunk.bytes) writer.appendBytes(bytes)
+  const { rows, isGzip, encodings, dictionaryBytes, rawBytes } = chunk
   return {
     file_offset: BigInt(start),
     meta_data: {
       type: elementOf(spec).type!,
-      encodings: [...encodings],
+      encodings,
       path_in_schema: [spec.name],
-      codec,
+      codec: isGzip ? 'GZIP' : 'UNCOMPRESSED',
       num_values: BigInt(rows),
       total_uncompressed_size: BigInt(rawBytes),
       total_compressed_size: BigInt(writer.offset - start),
-      data_page_offset: BigInt(firstPage),
-      ...(dictionary && { dictionary_page_offset: BigInt(start) }),
+      data_page_offset: BigInt(start + dictionaryBytes),
+      ...(dictionaryBytes > 0 && { dictionary_page_offset: BigInt(start) }),
     },
   }
 }
 
-const rowsOf = (column: Exclude<ColumnValues, { kind: 'places' }>) =>
-  column.kind === 'time' ? column.ms.length : column.values.length
+/** Encodes a column. Yields between pages, of which a column of long texts has several. */
+export function* encodeChunk(spec: ColumnSpec, column: ColumnValues): Generator<void, Chunk> {
+  const { rows, dictionary, pages, isDense } = encodeColumn(spec, column)
+  const first = pages[0]!()
+  const size = (dictionary?.bytes.length ?? 0) + first.bytes.length
+  const isGzip = !isDense && (pages.length > 1 || size >= GZIP_BYTES_MIN)
+  const encodings = new Set<Encoding>(spec.isRequired ? [] : ['RLE'])
+  const chunk: Chunk = { rows, isGzip, encodings: [], dictionaryBytes: 0, rawBytes: 0, bytes: [] }
+  const add = (page: Page, isDictionary: boolean) => {
+    if (page.bytes.length > PAGE_BYTES_MAX) bug(`a page of ${page.bytes.length} bytes`)
+    const packed = isGzip ? gzipSync(page.bytes, GZIP) : page.bytes
+    const header = headerOf(page, packed, isGzip, isDictionary)
+    chunk.bytes.push(header, packed)
+    chunk.rawBytes += header.length + page.bytes.length
+    if (isDictionary) chunk.dictionaryBytes = header.length + packed.length
+    encodings.add(page.encoding)
+  }
+  if (dictionary) add(dictionary, true)
+  add(first, false)
+  for (const page of pages.slice(1)) {
+    yield
+    add(page(), false)
+  }
+  chunk.encodings = [...encodings]
+  return chunk
+}
 
-function writeHeader(writer: ByteWriter, page: Page, packedBytes: number, isDictionary: boolean) {
+function headerOf(page: Page, packed: Uint8Array, isGzip: boolean, isDictionary: boolean) {
   const { values: num_values, encoding } = page
   const level = { definition_level_encoding: 'RLE', repetition_level_encoding: 'RLE' } as const
+  const writer = new ByteWriter(64)
   writePageHeader(writer, {
     type: isDictionary ? 'DICTIONARY_PAGE' : 'DATA_PAGE',
     uncompressed_page_size: page.bytes.length,
-    compressed_page_size: packedBytes,
+    compressed_page_size: packed.length,
+    // What is compressed holds gzip's own.
+    ...(!isGzip && { crc: crc32(packed) | 0 }),
     ...(isDictionary
       ? { dictionary_page_header: { num_values, encoding } }
       : { data_page_header: { num_values, encoding, ...level } }),
   })
+  return writer.getBytes()
 }
 
 interface Encoded {
+  rows: number
   dictionary: Page | null
-  pages: Page[]
+  pages: (() => Page)[]
+  /** Packed so that a codec finds nothing left to save. */
+  isDense: boolean
 }
 
-function encodeColumn(spec: ColumnSpec, column: ColumnValues, rows: number): Encoded {
-  const levels = levelsOf(spec, column)
-  const one = (encoding: Encoding, bytes: Uint8Array, dictionary: Page | null = null): Encoded => ({
-    dictionary,
-    pages: [{ values: rows, encoding, bytes: Buffer.concat([levels, bytes]) }],
-  })
+function encodeColumn(spec: ColumnSpec, column: ColumnValues): Encoded {
   switch (column.kind) {
-    case 'places': {
-      const { dictionary, places } = column
-      const bytes = plainTexts(dictionary)
-      if (bytes.length > PAGE_BYTES_TARGET) {
-        const values = Array.from(places, (place) => dictionary[place]!)
-        return { dictionary: null, pages: textPages(spec, values) }
-      }
-      const page = { values: dictionary.length, encoding: 'PLAIN', bytes } as const
-      return one('RLE_DICTIONARY', packPlaces(places, dictionary.length), page)
-    }
-    case 'text': {
-      const present = column.values.filter((value) => value !== null)
-      if (present.length === 0) return one('PLAIN', NOTHING)
-      const found = dictionaryOf(present)
-      const bytes = found && plainTexts(found.dictionary)
-      if (!bytes || bytes.length > PAGE_BYTES_TARGET) {
-        return { dictionary: null, pages: textPages(spec, column.values) }
-      }
-      const page = { values: found.dictionary.length, encoding: 'PLAIN', bytes } as const
-      return one('RLE_DICTIONARY', packPlaces(found.places, found.dictionary.length), page)
-    }
+    case 'none':
+      return onePage(column.rows, 'PLAIN', packLevels(null, column.rows))
+    case 'places':
+      return encodePlaces(spec, column.dictionary, column.places)
+    case 'text':
+      return encodeTexts(spec, column.values)
+    case 'time':
+      return encodeTimes(spec, column.ms, column.ns)
     case 'bool':
-      return one('PLAIN', plainBools(column.values.filter((value) => value !== null)))
-    case 'time': {
-      if (column.ms.every((ms) => ms < 0)) return one('PLAIN', NOTHING)
-      if (column.ns !== null) return one(...timeValues(column.ms, column.ns))
-      const present = column.ms.filter((ms) => ms >= 0)
-      const found = dictionaryOf(present)
-      if (!found) return one(...timeValues(column.ms, new Array(rows).fill(0)))
-      const bytes = bytesOf(BigInt64Array.from(found.dictionary, (ms) => BigInt(ms) * 1_000_000n))
-      const page = { values: found.dictionary.length, encoding: 'PLAIN', bytes } as const
-      return one('RLE_DICTIONARY', packPlaces(found.places, found.dictionary.length), page)
-    }
-    default: {
-      const present = column.values.filter((value) => value !== null)
-      if (present.length === 0) return one('PLAIN', NOTHING)
-      // A dictionary would take -0 for 0.
-      const found = present.some((value) => Object.is(value, -0)) ? null : dictionaryOf(present)
-      if (!found) return one(...numbersOf(column.kind, present))
-      const bytes = plainNumbers(column.kind, found.dictionary)
-      const page = { values: found.dictionary.length, encoding: 'PLAIN', bytes } as const
-      return one('RLE_DICTIONARY', packPlaces(found.places, found.dictionary.length), page)
-    }
+      return encodePlain(spec, column.values, plainBools)
+    default:
+      return encodeNumbers(spec, column.kind, column.values)
   }
 }
+
+function onePage(
+  rows: number,
+  encoding: Encoding,
+  levels: Uint8Array,
+  values: Uint8Array = NOTHING,
+): Encoded {
+  const page = { values: rows, encoding, bytes: Buffer.concat([levels, values]) }
+  return {
+    rows,
+    dictionary: null,
+    pages: [() => page],
+    isDense: encoding === 'DELTA_BINARY_PACKED',
+  }
+}
+
+function encodePlain<T>(
+  spec: ColumnSpec,
+  values: (T | null)[],
+  encode: (values: T[]) => Uint8Array,
+): Encoded {
+  const levels = levelsOf(spec, values)
+  return onePage(values.length, 'PLAIN', levels, encode(presentOf(values)))
+}
+
+const presentOf = <T>(values: (T | null)[]): T[] =>
+  values.includes(null) ? values.filter((value) => value !== null) : (values as T[])
 
 // Levels: which rows have a value, before the values of each page of an optional column.
 
-function levelsOf(spec: ColumnSpec, column: ColumnValues): Uint8Array {
+// Filled and read within one call, never across a yield.
+const levelsScratch = new Uint32Array(GROUP_RECORDS_MAX)
+const placesScratch = new Uint32Array(GROUP_RECORDS_MAX)
+
+function levelsOf(spec: ColumnSpec, values: unknown[]): Uint8Array {
   if (spec.isRequired) return NOTHING
-  switch (column.kind) {
-    case 'places':
-      return packLevels(new Uint8Array(column.places.length).fill(1))
-    case 'time':
-      return packLevels(Uint8Array.from(column.ms, (ms) => (ms < 0 ? 0 : 1)))
-    default: {
-      const levels = new Uint8Array(column.values.length)
-      for (let row = 0; row < levels.length; row++)
-        levels[row] = column.values[row] === null ? 0 : 1
-      return packLevels(levels)
-    }
-  }
+  for (let row = 0; row < values.length; row++) levelsScratch[row] = values[row] === null ? 0 : 1
+  return packLevels(levelsScratch, values.length)
 }
 
-function packLevels(levels: Uint8Array): Uint8Array {
-  const writer = new ByteWriter()
-  writer.appendUint32(0)
-  writeRleBitPackedHybrid(writer, levels, 1)
-  writer.view.setUint32(0, writer.offset - 4, true)
-  return writer.getBytes()
+/** Null for rows without any value. */
+function packLevels(levels: Uint32Array | null, rows: number): Uint8Array {
+  const packed = encodeHybrid(levels ?? levelsScratch.fill(0, 0, rows), rows, 1)
+  const bytes = new Uint8Array(4 + packed.length)
+  writeLength(bytes, 0, packed.length)
+  bytes.set(packed, 4)
+  return bytes
+}
+
+function writeLength(bytes: Uint8Array, at: number, length: number): void {
+  bytes[at] = length
+  bytes[at + 1] = length >>> 8
+  bytes[at + 2] = length >>> 16
+  bytes[at + 3] = length >>> 24
 }
 
 // Dictionaries.
@@ -198,48 +207,93 @@ function packLevels(levels: Uint8Array): Uint8Array {
 const TRIAL = 256
 const TRIAL_DISTINCT_MAX = 192
 
-/** The distinct values and each value's place among them; null where more than half differ. */
-function dictionaryOf<T>(values: T[]): { dictionary: T[]; places: Uint32Array } | null {
+/**
+ * The distinct values, and in `placesScratch` the place of each of those that are there, in
+ * `levelsScratch` which are. Null where more than half differ.
+ */
+function dictionaryOf<T>(values: (T | null)[]): { dictionary: T[]; count: number } | null {
   const index = new Map<T, number>()
-  const places = new Uint32Array(values.length)
   const distinctMax = Math.max(1, values.length >> 1)
-  let last: T | undefined
+  let count = 0
+  let last: T | null = null
   let place = 0
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!
+  for (let row = 0; row < values.length; row++) {
+    const value = values[row]!
+    if (value === null) {
+      levelsScratch[row] = 0
+      continue
+    }
+    levelsScratch[row] = 1
     // Neighbours are often equal, and hashing a text costs more than comparing two.
-    if (value !== last || i === 0) {
+    if (value !== last) {
       last = value
       const found = index.get(value)
       if (found === undefined) {
         place = index.size
-        if (place >= distinctMax || (i < TRIAL && place >= TRIAL_DISTINCT_MAX)) return null
+        if (place >= distinctMax || (count < TRIAL && place >= TRIAL_DISTINCT_MAX)) return null
         index.set(value, place)
       } else place = found
     }
-    places[i] = place
+    placesScratch[count++] = place
   }
-  return { dictionary: [...index.keys()], places }
+  return { dictionary: [...index.keys()], count }
 }
 
-function packPlaces(places: Uint32Array, size: number): Uint8Array {
-  const writer = new ByteWriter(64 + places.length * 2)
+/** Dictionary and places as dictionaryOf left them; null where the dictionary is too large a page. */
+function encodeDictionary<T>(
+  spec: ColumnSpec,
+  rows: number,
+  found: { dictionary: T[]; count: number },
+  encode: (values: T[]) => Uint8Array,
+): Encoded | null {
+  const levels = spec.isRequired ? NOTHING : packLevels(levelsScratch, rows)
+  if (found.count === 0) return onePage(rows, 'PLAIN', levels)
+  const places = packPlaces(placesScratch, found.count, found.dictionary.length)
+  const bytes = encode(found.dictionary)
+  if (bytes.length > PAGE_BYTES_TARGET) return null
+  const dictionary = { values: found.dictionary.length, encoding: 'PLAIN', bytes } as const
+  return { ...onePage(rows, 'RLE_DICTIONARY', levels, places), dictionary }
+}
+
+function packPlaces(places: Uint32Array, count: number, size: number): Uint8Array {
   const width = size < 2 ? 0 : 32 - Math.clz32(size - 1)
-  writer.appendUint8(width)
-  writeRleBitPackedHybrid(writer, places, width)
-  return writer.getBytes()
+  const packed = encodeHybrid(places, count, width)
+  const bytes = new Uint8Array(1 + packed.length)
+  bytes[0] = width
+  bytes.set(packed, 1)
+  return bytes
+}
+
+function encodePlaces(spec: ColumnSpec, dictionary: string[], places: Uint32Array): Encoded {
+  const rows = places.length
+  levelsScratch.fill(1, 0, rows)
+  placesScratch.set(places)
+  return (
+    encodeDictionary(spec, rows, { dictionary, count: rows }, plainTexts) ??
+    textPages(
+      spec,
+      Array.from(places, (place) => dictionary[place]!),
+    )
+  )
 }
 
 // Texts.
 
+function encodeTexts(spec: ColumnSpec, values: (string | null)[]): Encoded {
+  const found = dictionaryOf(values)
+  const encoded = found && encodeDictionary(spec, values.length, found, plainTexts)
+  return encoded ?? textPages(spec, values)
+}
+
 /** Every text after its length in 4 bytes, little endian. */
 function plainTexts(texts: string[]): Uint8Array {
+  if (texts.length === 0) return NOTHING
   const bytes = Buffer.from(`\0\0\0\0${texts.join('\0\0\0\0')}`)
   const lengths = lengthsOf(texts, bytes.length - 4 * texts.length)
   if (!lengths) return plainTexts(texts.map((text) => text.toWellFormed()))
   let at = 0
   for (const length of lengths) {
-    bytes.writeUInt32LE(length, at)
+    writeLength(bytes, at, length)
     at += 4 + length
   }
   return bytes
@@ -247,81 +301,98 @@ function plainTexts(texts: string[]): Uint8Array {
 
 /** The UTF-8 length of each text, or null where a text is not well formed and they do not add up. */
 function lengthsOf(texts: string[], bytes: number): number[] | null {
-  const units = texts.map((text) => text.length)
-  if (units.reduce((sum, length) => sum + length, 0) === bytes) return units
-  const lengths = texts.map((text) => Buffer.byteLength(text))
-  return lengths.reduce((sum, length) => sum + length, 0) === bytes ? lengths : null
+  let units = 0
+  const lengths = new Array<number>(texts.length)
+  for (let i = 0; i < texts.length; i++) {
+    lengths[i] = texts[i]!.length
+    units += texts[i]!.length
+  }
+  if (units === bytes) return lengths
+  let sum = 0
+  for (let i = 0; i < texts.length; i++) {
+    lengths[i] = Buffer.byteLength(texts[i]!)
+    sum += lengths[i]!
+  }
+  return sum === bytes ? lengths : null
 }
 
 /** Pages of about PAGE_BYTES_TARGET, or of one text that is longer. */
-function textPages(spec: ColumnSpec, values: (string | null)[]): Page[] {
-  const pages: Page[] = []
+function textPages(spec: ColumnSpec, values: (string | null)[]): Encoded {
+  const pages: (() => Page)[] = []
   let from = 0
   let units = 0
   for (let row = 0; row <= values.length; row++) {
     const length = values[row]?.length ?? 0
-    const isFull = row > from && units + length > PAGE_BYTES_TARGET
-    if (isFull || row === values.length) {
-      pages.push(textPage(spec, values.slice(from, row)))
+    if (row === values.length || (row > from && units + length > PAGE_BYTES_TARGET)) {
+      const own = values.slice(from, row)
+      pages.push(() => {
+        const bytes = Buffer.concat([levelsOf(spec, own), plainTexts(presentOf(own))])
+        return { values: own.length, encoding: 'PLAIN', bytes }
+      })
       from = row
       units = 0
     }
     units += length
   }
-  return pages
-}
-
-function textPage(spec: ColumnSpec, values: (string | null)[]): Page {
-  const texts = values.filter((value) => value !== null)
-  const levels = levelsOf(spec, { kind: 'text', values })
-  const bytes = Buffer.concat([levels, ...lengthsAndTexts(texts)])
-  return { values: values.length, encoding: 'DELTA_LENGTH_BYTE_ARRAY', bytes }
-}
-
-function lengthsAndTexts(texts: string[]): Uint8Array[] {
-  const bytes = Buffer.from(texts.join(''))
-  const lengths = lengthsOf(texts, bytes.length)
-  if (!lengths) return lengthsAndTexts(texts.map((text) => text.toWellFormed()))
-  return [encodeSteps(lengths), bytes]
+  return { rows: values.length, dictionary: null, pages, isDense: false }
 }
 
 // Numbers.
 
-function encodeSteps(values: number[]): Uint8Array {
-  const steps = new Float64Array(Math.max(0, values.length - 1))
-  for (let i = 0; i < steps.length; i++) steps[i] = values[i + 1]! - values[i]!
-  return encodeDelta(BigInt(values[0] ?? 0), steps)
-}
-
-function timeValues(ms: number[], ns: number[]): [Encoding, Uint8Array] {
-  const steps = new Float64Array(ms.length)
-  let count = -1
-  let lastMs = 0
-  let lastNs = 0
-  let first = 0n
-  for (let row = 0; row < ms.length; row++) {
-    if (ms[row]! < 0) continue
-    if (count < 0) first = nanoseconds(ms[row]!, ns[row]!)
-    else steps[count] = (ms[row]! - lastMs) * 1e6 + (ns[row]! - lastNs)
-    lastMs = ms[row]!
-    lastNs = ns[row]!
-    count++
+function encodeTimes(spec: ColumnSpec, ms: number[], ns: number[] | null): Encoded {
+  const known = ms.map((at) => (at < 0 ? null : at))
+  if (known.every((at) => at === null)) return onePage(ms.length, 'PLAIN', levelsOf(spec, known))
+  if (!ns) {
+    const found = dictionaryOf(known)
+    const encode = (values: number[]) =>
+      bytesOf(BigInt64Array.from(values, (at) => nanoseconds(at, 0)))
+    const encoded = found && encodeDictionary(spec, ms.length, found, encode)
+    if (encoded) return encoded
   }
-  const taken = steps.subarray(0, Math.max(0, count))
-  // Neighbours more than 26 days apart: few records, or a clock gone wild.
-  if (taken.every((step) => Math.abs(step) < STEP_MAX)) {
-    return ['DELTA_BINARY_PACKED', encodeDelta(first, taken)]
-  }
-  const values = ms.flatMap((at, row) => (at < 0 ? [] : [nanoseconds(at, ns[row]!)]))
-  return ['PLAIN', bytesOf(BigInt64Array.from(values))]
+  const [encoding, bytes] = timeValues(ms, ns ?? new Array<number>(ms.length).fill(0))
+  return onePage(ms.length, encoding, levelsOf(spec, known), bytes)
 }
 
 const nanoseconds = (ms: number, ns: number) => BigInt(ms) * 1_000_000n + BigInt(ns)
 
-function numbersOf(kind: 'int' | 'long' | 'num', values: number[]): [Encoding, Uint8Array] {
-  const isNear = kind === 'long' && values.every((value) => Math.abs(value) < STEP_MAX / 2)
-  if (isNear) return ['DELTA_BINARY_PACKED', encodeSteps(values)]
-  return ['PLAIN', plainNumbers(kind, values)]
+function timeValues(ms: number[], ns: number[]): [Encoding, Uint8Array] {
+  const steps = new Float64Array(ms.length)
+  let count = 0
+  let first = 0n
+  let isNear = true
+  for (let row = 0, last = -1; row < ms.length; row++) {
+    if (ms[row]! < 0) continue
+    if (last < 0) first = nanoseconds(ms[row]!, ns[row]!)
+    else {
+      const step = (ms[row]! - ms[last]!) * 1e6 + (ns[row]! - ns[last]!)
+      // Neighbours more than 26 days apart: few records, or a clock gone wild.
+      if (Math.abs(step) >= STEP_MAX) isNear = false
+      steps[count++] = step
+    }
+    last = row
+  }
+  if (isNear) return ['DELTA_BINARY_PACKED', encodeDelta(first, steps.subarray(0, count))]
+  const values = ms.flatMap((at, row) => (at < 0 ? [] : [nanoseconds(at, ns[row]!)]))
+  return ['PLAIN', bytesOf(BigInt64Array.from(values))]
+}
+
+function encodeNumbers(
+  spec: ColumnSpec,
+  kind: 'int' | 'long' | 'num',
+  values: (number | null)[],
+): Encoded {
+  const plain = (present: number[]) => plainNumbers(kind, present)
+  // A dictionary would take -0 for 0.
+  const found = values.some((value) => Object.is(value, -0)) ? null : dictionaryOf(values)
+  const encoded = found && encodeDictionary(spec, values.length, found, plain)
+  if (encoded) return encoded
+  const present = presentOf(values)
+  const isNear = kind === 'long' && present.every((value) => Math.abs(value) < STEP_MAX / 2)
+  if (!isNear) return encodePlain(spec, values, plain)
+  const steps = new Float64Array(present.length - 1)
+  for (let i = 0; i < steps.length; i++) steps[i] = present[i + 1]! - present[i]!
+  const bytes = encodeDelta(BigInt(present[0]!), steps)
+  return onePage(values.length, 'DELTA_BINARY_PACKED', levelsOf(spec, values), bytes)
 }
 
 function plainNumbers(kind: 'int' | 'long' | 'num', values: number[]): Uint8Array {

@@ -101,6 +101,27 @@ class BitWriter {
     this.#heldBits = heldBits
   }
 
+  /** Values `from`..`to` (exclusive) of the RLE hybrid as groups of 8, the last filled up with 0. */
+  groups(values: Uint32Array, from: number, to: number, width: number): void {
+    if (from === to) return
+    const groups = Math.ceil((to - from) / 8)
+    this.varint(groups * 2 + 1)
+    const bytes = this.#bytes
+    let at = this.#at
+    let held = 0
+    let heldBits = 0
+    for (let i = from; i < from + groups * 8; i++) {
+      if (i < to) held |= values[i]! << heldBits
+      heldBits += width
+      while (heldBits >= 8) {
+        bytes[at++] = held
+        held >>>= 8
+        heldBits -= 8
+      }
+    }
+    this.#at = at
+  }
+
   done(): Uint8Array {
     return this.#bytes.subarray(0, this.#at)
   }
@@ -199,6 +220,32 @@ function bitsAt(bytes: Uint8Array, bit: number, width: number): number {
   const at = bit >>> 3
   const word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
   return (word >>> (bit & 7)) & ((1 << width) - 1)
+}
+
+/** Bits that a run must stand for: it takes a header, its value, and a header of what follows. */
+const RUN_BITS_MIN = 40
+
+/** The first `count` values, of `width` bits each, at most 16. */
+export function encodeHybrid(values: Uint32Array, count: number, width: number): Uint8Array {
+  const out = new BitWriter(16 + Math.ceil(count / 8) * (width + 4))
+  // Bits from here on are not written yet.
+  let from = 0
+  for (let at = 0; at < count; ) {
+    const value = values[at]!
+    let end = at + 1
+    while (end < count && values[end] === value) end++
+    // Groups of 8 begin at a multiple of 8 from `from`, and only the last may be short.
+    const start = at + ((from - at) & 7)
+    if (end - start >= 8 && ((end - start) * width >= RUN_BITS_MIN || width === 0)) {
+      out.groups(values, from, start, width)
+      out.varint((end - start) * 2)
+      for (let left = width; left > 0; left -= 8) out.byte((value >>> (width - left)) & 255)
+      from = end
+    }
+    at = end
+  }
+  out.groups(values, from, count, width)
+  return out.done()
 }
 
 /** Reads `out.length` values of `width` bits. Throws where a run leaves the bytes or the values. */

@@ -2,7 +2,13 @@
 // lay in the write-ahead rows or in older blocks; here they become one sequence, by time.
 
 import { Buffer } from 'node:buffer'
-import { type AttributeColumn, LEVELS, type RecordBatch, TEXT_COLUMNS } from '../record.ts'
+import {
+  type AttributeColumn,
+  LEVELS,
+  type RecordBatch,
+  TEXT_COLUMNS,
+  type TextColumn,
+} from '../record.ts'
 import type { ColumnValues } from './chunk-write.ts'
 import {
   attributeSpec,
@@ -26,192 +32,196 @@ export interface Range {
 }
 
 export interface BlockColumn extends ColumnSpec {
+  /** A text column of the schema with the same value in every row of the block. */
+  twin: TextColumn | null
   gather(range: Range): ColumnValues
 }
 
-/** Where each record of the block comes from: the part, and the row in it. */
-export interface Order {
-  part: Uint16Array
-  row: Uint32Array
-}
+/** Which row each record of the block was, of all parts one after the other. */
+export type Order = Uint32Array
 
 /** By time, and by sequence number among those of one time. */
 export function orderOf(parts: StoredBatch[]): Order {
   const count = parts.reduce((sum, { batch }) => sum + batch.length, 0)
-  const [ms, ns, seqs] = [0, 0, 0].map(() => new Float64Array(count)) as [
-    Float64Array,
-    Float64Array,
-    Float64Array,
-  ]
-  const part = new Uint16Array(count)
-  const row = new Uint32Array(count)
+  const ms = new Float64Array(count)
+  const ns = new Float64Array(count)
+  const seqs = new Float64Array(count)
   let at = 0
-  for (const [p, { batch, seqs: own }] of parts.entries()) {
+  for (const { batch, seqs: own } of parts) {
     ms.set(batch.timeMs, at)
     ns.set(batch.timeNs, at)
     seqs.set(own, at)
-    part.fill(p, at, at + batch.length)
-    for (let r = 0; r < batch.length; r++) row[at++] = r
+    at += batch.length
   }
-  // An array, and not a typed one: its sort takes runs that are in order already as they are.
-  const order = Array.from({ length: count }, (_, i) => i)
+  const order = Array.from({ length: count }, (_, row) => row)
   order.sort((a, b) => ms[a]! - ms[b]! || ns[a]! - ns[b]! || seqs[a]! - seqs[b]!)
-  return {
-    part: Uint16Array.from(order, (i) => part[i]!),
-    row: Uint32Array.from(order, (i) => row[i]!),
-  }
+  return Uint32Array.from(order)
 }
 
 /** The row groups: of at most GROUP_RECORDS_MAX records and about GROUP_BYTES_TARGET. */
 export function groupsOf(parts: StoredBatch[], order: Order): Range[] {
+  const bytes = flat(parts.map(({ batch }) => ownBytes(batch)))
   const groups: Range[] = []
-  const count = order.row.length
   let from = 0
-  let bytes = 0
-  let named = new Set<string>()
-  for (let i = 0; i < count; i++) {
-    const { batch } = parts[order.part[i]!]!
-    const row = order.row[i]!
-    const own = batch.bytes[row]! + contextBytes(batch, row, named)
-    if (i - from === GROUP_RECORDS_MAX || (i > from && bytes + own > GROUP_BYTES_TARGET)) {
+  let held = 0
+  for (let i = 0; i < order.length; i++) {
+    const own = bytes[order[i]!]!
+    if (i - from === GROUP_RECORDS_MAX || (i > from && held + own > GROUP_BYTES_TARGET)) {
       groups.push({ from, to: i })
       from = i
-      bytes = 0
-      named = new Set()
+      held = 0
     }
-    bytes += own
+    held += own
   }
-  groups.push({ from, to: count })
+  groups.push({ from, to: order.length })
   return groups
 }
 
-/** What a resource and scope add where no earlier record of the group has named them. */
-function contextBytes(batch: RecordBatch, row: number, named: Set<string>): number {
-  let bytes = 0
-  for (const text of [batch.resources[batch.resource[row]!]!, batch.scopes[batch.scope[row]!]!]) {
-    if (named.has(text)) continue
-    named.add(text)
-    bytes += text.length
+/** Bytes of each record, with those of a resource and scope at the first that names them. */
+function ownBytes(batch: RecordBatch): number[] {
+  const bytes = batch.bytes.slice()
+  for (const { index, texts } of [
+    { index: batch.resource, texts: batch.resources },
+    { index: batch.scope, texts: batch.scopes },
+  ]) {
+    const isNamed = new Uint8Array(texts.length)
+    for (let row = 0; row < index.length; row++) {
+      const at = index[row]!
+      if (isNamed[at] === 0) bytes[row]! += texts[at]!.length
+      isNamed[at] = 1
+    }
   }
   return bytes
 }
 
 /** Every column of the block: the schema's, then those of its most frequent attributes. */
 export function columnsOf(parts: StoredBatch[], order: Order, shard: number): BlockColumn[] {
-  const gatherers = schemaGatherers(parts, order, shard)
   const chosen = chosenAttributes(parts)
   const rests = restTexts(parts, new Set(chosen.flatMap(({ columns }) => columns)))
-  gatherers.attributes = (range) => ({ kind: 'text', values: pick(order, range, rests) })
-  const positions = positionsOf(parts, order)
+  const gatherers: Record<string, Gather> = {
+    ...schemaGatherers(parts, order, shard),
+    attributes: textOf(order, rests),
+  }
+  const places = placesOfRows(parts, order)
+  const filled = filledRows(parts)
   return [
-    ...SCHEMA.map((spec) => ({ ...spec, gather: gatherers[spec.name]! })),
-    ...chosen.map(({ key, type, columns }) => ({
-      ...attributeSpec(key, type),
-      gather: (range: Range) => attributeValues(type, columns, positions, range),
+    ...SCHEMA.map((spec) => ({ ...spec, twin: null, gather: gatherers[spec.name]! })),
+    ...chosen.map((attribute) => ({
+      ...attributeSpec(attribute.key, attribute.type),
+      twin: twinOf(attribute, parts, filled),
+      gather: (range: Range) => attributeValues(attribute, places, range),
     })),
   ]
 }
 
 type Gather = (range: Range) => ColumnValues
 
+/** One array of those of all parts, in the order that `Order` counts them. */
+function flat<T>(columns: ArrayLike<T>[]): T[] {
+  const arrays = columns.map((column) => (Array.isArray(column) ? column : Array.from(column)))
+  return arrays.length === 1 ? arrays[0]! : ([] as T[]).concat(...arrays)
+}
+
+function pick<T>(order: Order, { from, to }: Range, values: T[]): T[] {
+  const out = new Array<T>(to - from)
+  for (let i = from; i < to; i++) out[i - from] = values[order[i]!]!
+  return out
+}
+
+function textOf(order: Order, columns: (string | null)[][]): Gather {
+  return (range) => {
+    const values = flat(columns)
+    if (values.every((value) => value === null))
+      return { kind: 'none', rows: range.to - range.from }
+    return { kind: 'text', values: pick(order, range, values) }
+  }
+}
+
 function schemaGatherers(
   parts: StoredBatch[],
   order: Order,
   shard: number,
 ): Record<string, Gather> {
-  type Pick<T> = (part: StoredBatch) => ArrayLike<T>
-  const values = <T>(of: Pick<T>) => {
-    const columns = parts.map(of)
-    return (range: Range) => pick(order, range, columns)
+  const values =
+    <T>(of: (part: StoredBatch) => ArrayLike<T>) =>
+    (range: Range) =>
+      pick(order, range, flat(parts.map(of)))
+  const text = (of: (batch: RecordBatch) => (string | null)[]): Gather =>
+    textOf(
+      order,
+      parts.map(({ batch }) => of(batch)),
+    )
+  const time = (of: (batch: RecordBatch) => { ms: number[]; ns: number[] }): Gather => {
+    const ms = values(({ batch }) => of(batch).ms)
+    const ns = values(({ batch }) => of(batch).ns)
+    return (range) => ({ kind: 'time', ms: ms(range), ns: ns(range) })
   }
-  const text = (of: Pick<string | null>): Gather => {
-    const read = values(of)
-    return (range) => ({ kind: 'text', values: read(range) })
+  const context = (of: (batch: RecordBatch) => { index: number[]; texts: string[] }): Gather => {
+    const contexts = parts.map(({ batch }) => of(batch))
+    return (range) => contextPlaces(order, range, contexts)
   }
-  const int = (kind: 'int' | 'long', of: Pick<number>): Gather => {
-    const read = values(of)
-    return (range) => ({ kind, values: read(range) })
-  }
-  const time = (ms: Pick<number>, ns: Pick<number>): Gather => {
-    const [readMs, readNs] = [values(ms), values(ns)]
-    return (range) => ({ kind: 'time', ms: readMs(range), ns: readNs(range) })
-  }
-  const receivedMs = values((p) => p.receivedMs)
-  const context = (of: Pick<number>, texts: (part: StoredBatch) => string[]): Gather => {
-    const [indexes, dictionaries] = [parts.map(of), parts.map(texts)]
-    return (range) => placesOf(order, range, indexes, dictionaries)
-  }
+  const receivedMs = values((part) => part.receivedMs)
+  const severityNumber = values(({ batch }) => batch.severityNumber)
+  const seqs = values((part) => part.seqs)
   return {
-    timestamp: time(
-      (p) => p.batch.timeMs,
-      (p) => p.batch.timeNs,
-    ),
-    observed_time: time(
-      (p) => p.batch.observedMs,
-      (p) => p.batch.observedNs,
-    ),
+    timestamp: time((batch) => ({ ms: batch.timeMs, ns: batch.timeNs })),
+    observed_time: time((batch) => ({ ms: batch.observedMs, ns: batch.observedNs })),
     received_time: (range) => ({ kind: 'time', ms: receivedMs(range), ns: null }),
-    level: context(
-      (p) => p.batch.level,
-      () => [...LEVELS],
+    level: context((batch) => ({ index: batch.level, texts: [...LEVELS] })),
+    severity_number: (range) => ({ kind: 'int', values: severityNumber(range) }),
+    severity_text: text((batch) => batch.severityText),
+    ...Object.fromEntries(TEXT_COLUMNS.map((name) => [name, text((batch) => batch.text[name])])),
+    message: text((batch) => batch.message),
+    pattern: textOf(
+      order,
+      parts.map(({ batch, patterns }) => patterns ?? new Array<null>(batch.length).fill(null)),
     ),
-    severity_number: int('int', (p) => p.batch.severityNumber),
-    severity_text: text((p) => p.batch.severityText),
-    ...Object.fromEntries(TEXT_COLUMNS.map((name) => [name, text((p) => p.batch.text[name])])),
-    message: text((p) => p.batch.message),
-    pattern: text((p) => p.patterns ?? new Array<null>(p.batch.length).fill(null)),
-    body: text((p) => p.batch.body),
-    resource: context(
-      (p) => p.batch.resource,
-      (p) => p.batch.resources,
-    ),
-    scope: context(
-      (p) => p.batch.scope,
-      (p) => p.batch.scopes,
-    ),
-    otel: text((p) => p.batch.otel),
-    cut: text((p) => p.batch.cut),
-    seq: int('long', (p) => p.seqs),
-    shard: ({ from, to }) => ({ kind: 'int', values: new Array(to - from).fill(shard) }),
+    body: text((batch) => batch.body),
+    resource: context((batch) => ({ index: batch.resource, texts: batch.resources })),
+    scope: context((batch) => ({ index: batch.scope, texts: batch.scopes })),
+    otel: text((batch) => batch.otel),
+    cut: text((batch) => batch.cut),
+    seq: (range) => ({ kind: 'long', values: seqs(range) }),
+    shard: ({ from, to }) => ({ kind: 'int', values: new Array<number>(to - from).fill(shard) }),
   }
-}
-
-function pick<T>({ part, row }: Order, { from, to }: Range, columns: ArrayLike<T>[]): T[] {
-  const values = new Array<T>(to - from)
-  for (let i = from; i < to; i++) values[i - from] = columns[part[i]!]![row[i]!]!
-  return values
 }
 
 /** Texts that parts hold by index, as one dictionary of those that the range names. */
-function placesOf(
-  { part, row }: Order,
-  { from, to }: Range,
-  indexes: ArrayLike<number>[],
-  dictionaries: string[][],
+function contextPlaces(
+  order: Order,
+  range: Range,
+  contexts: { index: number[]; texts: string[] }[],
 ): ColumnValues {
-  const places = new Uint32Array(to - from)
+  // Every text of every part has a number of its own, and the same text in two parts has two.
+  const texts = contexts.flatMap((context) => context.texts)
+  let before = 0
+  const numbers = contexts.map(({ index, texts }) => {
+    const first = before
+    before += texts.length
+    return first === 0 ? index : index.map((at) => first + at)
+  })
+  const placeOf = new Int32Array(texts.length).fill(-1)
   const all = new Map<string, number>()
-  const known: (number | undefined)[][] = dictionaries.map(() => [])
-  for (let i = from; i < to; i++) {
-    const p = part[i]!
-    const index = indexes[p]![row[i]!]!
-    let place = known[p]![index]
-    if (place === undefined) {
-      const text = dictionaries[p]![index]!
-      place = all.get(text) ?? all.size
-      all.set(text, place)
-      known[p]![index] = place
+  const places = Uint32Array.from(pick(order, range, flat(numbers)), (number) => {
+    if (placeOf[number]! < 0) {
+      const text = texts[number]!
+      placeOf[number] = all.get(text) ?? all.size
+      all.set(text, placeOf[number]!)
     }
-    places[i - from] = place
-  }
+    return placeOf[number]!
+  })
   return { kind: 'places', dictionary: [...all.keys()], places }
 }
 
-/** The place in the block of each row of each part. */
-function positionsOf(parts: StoredBatch[], { part, row }: Order): Uint32Array[] {
-  const positions = parts.map(({ batch }) => new Uint32Array(batch.length))
-  for (let i = 0; i < part.length; i++) positions[part[i]!]![row[i]!] = i
-  return positions
+/** For each part the place in the block of each of its rows. */
+function placesOfRows(parts: StoredBatch[], order: Order): Uint32Array[] {
+  const places = new Uint32Array(order.length)
+  for (let i = 0; i < order.length; i++) places[order[i]!] = i
+  let from = 0
+  return parts.map(({ batch }) => {
+    from += batch.length
+    return places.subarray(from - batch.length, from)
+  })
 }
 
 interface Chosen {
@@ -256,19 +266,48 @@ const isName = (key: string) =>
   key.isWellFormed() &&
   !/\p{Cc}/u.test(key)
 
+/** How many rows of each part have a value in each text column. */
+function filledRows(parts: StoredBatch[]): Record<TextColumn, number[]> {
+  const count = (values: (string | null)[]) =>
+    values.reduce((sum, value) => (value === null ? sum : sum + 1), 0)
+  const entries = TEXT_COLUMNS.map((name) => [
+    name,
+    parts.map(({ batch }) => count(batch.text[name])),
+  ])
+  return Object.fromEntries(entries)
+}
+
+/** The text column with the same values in every row: most are filled from one attribute. */
+function twinOf(
+  { type, columns }: Chosen,
+  parts: StoredBatch[],
+  filled: Record<TextColumn, number[]>,
+): TextColumn | null {
+  if (type !== 'text') return null
+  const isTwin = (name: TextColumn) =>
+    parts.every(({ batch }, p) => {
+      const { rows, values } = columns[p] ?? NO_ROWS
+      if (filled[name][p] !== rows.length) return false
+      const texts = batch.text[name]
+      return values.every((value, i) => value === texts[rows[i]!])
+    })
+  return TEXT_COLUMNS.find(isTwin) ?? null
+}
+
+const NO_ROWS = { rows: [], values: [] }
+
 function attributeValues(
-  type: ScalarType,
-  columns: (AttributeColumn | undefined)[],
-  positions: Uint32Array[],
+  { type, columns }: Chosen,
+  places: Uint32Array[],
   { from, to }: Range,
 ): ColumnValues {
   const out = new Array<string | number | boolean | null>(to - from).fill(null)
   for (const [p, column] of columns.entries()) {
     if (!column) continue
     const { rows, values } = column
-    const position = positions[p]!
+    const own = places[p]!
     for (let i = 0; i < rows.length; i++) {
-      const at = position[rows[i]!]!
+      const at = own[rows[i]!]!
       if (at >= from && at < to) out[at - from] = values[i]!
     }
   }
@@ -304,7 +343,8 @@ function restTexts(
 /** A double that is whole keeps its point, and zero its sign: in JSON they would read as integers. */
 function jsonOf(type: AttributeColumn['type'], value: string | number | boolean): string {
   if (type === 'json') return value as string
-  if (Object.is(value, -0)) return '-0.0'
   const text = JSON.stringify(value)
-  return type === 'num' && /^-?\d+$/.test(text) ? `${text}.0` : text
+  if (type !== 'num') return text
+  if (Object.is(value, -0)) return '-0.0'
+  return /^-?\d+$/.test(text) ? `${text}.0` : text
 }

@@ -32,7 +32,7 @@ import {
   sparse,
   spread,
 } from './chunk-read.ts'
-import { writeChunk } from './chunk-write.ts'
+import { type Chunk, encodeChunk, writeChunk } from './chunk-write.ts'
 import { type Footer, type Group, readFooter, writeFooter, writeMagic } from './footer.ts'
 import { columnsOf, groupsOf, orderOf } from './gather.ts'
 import { attributeOf, type ColumnName, type ScalarType } from './layout.ts'
@@ -48,7 +48,7 @@ export async function encodeBlock(
   pause: () => Promise<void>,
 ): Promise<Uint8Array> {
   const order = orderOf(parts)
-  if (order.row.length === 0) bug('a block of no records')
+  if (order.length === 0) bug('a block of no records')
   await pause()
   const columns = columnsOf(parts, order, shard)
   await pause()
@@ -57,11 +57,18 @@ export async function encodeBlock(
   const groups: Group[] = []
   for (const range of groupsOf(parts, order)) {
     const group: Group = { records: range.to - range.from, chunks: [] }
+    const encoded = new Map<string, Chunk>()
     for (const column of columns) {
-      const steps = writeChunk(writer, column, column.gather(range))
-      let step = steps.next()
-      for (; !step.done; step = steps.next()) await pause()
-      group.chunks.push(step.value)
+      let chunk = column.twin ? encoded.get(column.twin) : undefined
+      if (!chunk) {
+        const steps = encodeChunk(column, column.gather(range))
+        let step = steps.next()
+        for (; !step.done; step = steps.next()) await pause()
+        chunk = step.value
+        encoded.set(column.name, chunk)
+        await pause()
+      }
+      group.chunks.push(writeChunk(writer, column, chunk))
     }
     groups.push(group)
   }

@@ -19,67 +19,111 @@ const PATTERN_BYTES_MAX = 512
 /** Kept of one block: each is an entry of the catalog. */
 export const PATTERNS_MAX = 256
 
+/** The pattern of a message, or null where it has none (design.md 7, "Patterns, exactly"). */
+export function patternOf(message: string): string | null {
+  if (message.length > MESSAGE_BYTES_MAX || message.includes(VARIABLE)) return null
+  const words = new Variables(message)
+  let start = -1
+  let kinds = 0
+  for (let i = 0; i < message.length; i++) {
+    const c = message.charCodeAt(i)
+    if (c >= 128) return patternOfUnicode(message)
+    const kind = KINDS[c]!
+    if (kind !== 0) {
+      if (start < 0) start = i
+      kinds |= kind
+    } else if (start >= 0) {
+      words.add(start, i, kinds)
+      start = -1
+      kinds = 0
+    }
+  }
+  if (start >= 0) words.add(start, message.length, kinds)
+  const pattern = words.replaced()
+  return pattern.length <= PATTERN_BYTES_MAX ? pattern : null
+}
+
+// What a word has in it. A word of ID_LETTER alone may be part of an id.
+const DIGIT = 1
+const ID_LETTER = 2
+const OTHER = 4
+
+const KINDS = Uint8Array.from({ length: 128 }, (_, c) => {
+  const text = String.fromCharCode(c)
+  return /\d/.test(text) ? DIGIT : /[a-f]/i.test(text) ? ID_LETTER : /\w/.test(text) ? OTHER : 0
+})
+
+/** Tells which words of a text are variables, as they come. */
+class Variables {
+  readonly #text: string
+  /** Start and end of each variable. */
+  readonly #places: number[] = []
+  /** The same of id letters, joined to each other, that a variable to come may be joined to. */
+  #waiting: number[] = NONE
+  #end = -2
+  #isVariable = false
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  add(start: number, end: number, kinds: number): void {
+    const isJoined = this.#end === start - 1 && isJoint(this.#text.charCodeAt(start - 1))
+    this.#end = end
+    if (!isJoined && this.#waiting.length > 0) this.#waiting = NONE
+    if (kinds & DIGIT) {
+      if (this.#waiting.length > 0) {
+        this.#places.push(...this.#waiting)
+        this.#waiting = NONE
+      }
+      this.#places.push(start, end)
+      this.#isVariable = true
+    } else if (kinds !== ID_LETTER) {
+      this.#waiting = NONE
+      this.#isVariable = false
+    } else if (isJoined && this.#isVariable) this.#places.push(start, end)
+    else {
+      this.#waiting = [...this.#waiting, start, end]
+      this.#isVariable = false
+    }
+  }
+
+  replaced(): string {
+    const places = this.#places
+    if (places.length === 0) return this.#text
+    let pattern = ''
+    let end = 0
+    for (let i = 0; i < places.length; i += 2) {
+      pattern += this.#text.slice(end, places[i]) + VARIABLE
+      end = places[i + 1]!
+    }
+    return pattern + this.#text.slice(end)
+  }
+}
+
+const NONE: number[] = []
+const isJoint = (c: number) => c === 45 || c === 58
+
 const RUN = /[\p{L}\p{M}\p{N}_]+/gu
 const PIECE =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]|[^\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]+/gu
-const DIGIT = /\p{N}/u
+const HAS_DIGIT = /\p{N}/u
 const ID_LETTERS = /^[a-f]+$/i
 
-/** The pattern of a message, or null where it has none (design: "Patterns, exactly"). */
-export function patternOf(message: string): string | null {
-  if (message.length > MESSAGE_BYTES_MAX || message.includes(VARIABLE)) return null
+function patternOfUnicode(message: string): string | null {
   // Words are those of the NFC form: of another text no part could be kept as it is.
   if (message.normalize() !== message || Buffer.byteLength(message) > MESSAGE_BYTES_MAX) return null
-  const words = placesOf(message)
-  markVariables(words, message)
-  let pattern = ''
-  let end = 0
-  for (const word of words) {
-    if (!word.isVariable) continue
-    pattern += message.slice(end, word.start) + VARIABLE
-    end = word.end
-  }
-  pattern += message.slice(end)
-  return Buffer.byteLength(pattern) > PATTERN_BYTES_MAX ? null : pattern
-}
-
-interface Word {
-  start: number
-  end: number
-  isVariable: boolean
-  isIdLetters: boolean
-}
-
-function placesOf(text: string): Word[] {
-  const words: Word[] = []
-  for (const run of text.matchAll(RUN)) {
+  const words = new Variables(message)
+  for (const run of message.matchAll(RUN)) {
     for (const piece of run[0].matchAll(PIECE)) {
       const start = run.index + piece.index
-      words.push({
-        start,
-        end: start + piece[0].length,
-        isVariable: DIGIT.test(piece[0]),
-        isIdLetters: ID_LETTERS.test(piece[0]),
-      })
+      const word = piece[0]
+      const kind = HAS_DIGIT.test(word) ? DIGIT : ID_LETTERS.test(word) ? ID_LETTER : OTHER
+      words.add(start, start + word.length, kind)
     }
   }
-  return words
-}
-
-function markVariables(words: Word[], text: string): void {
-  const joins = (left: Word, right: Word) =>
-    right.start === left.end + 1 && (text[left.end] === '-' || text[left.end] === ':')
-  const spread = (from: Word, to: Word, isJoined: boolean) => {
-    if (isJoined && from.isVariable && to.isIdLetters) to.isVariable = true
-  }
-  for (let i = 1; i < words.length; i++) {
-    const [left, right] = [words[i - 1]!, words[i]!]
-    spread(left, right, joins(left, right))
-  }
-  for (let i = words.length - 1; i > 0; i--) {
-    const [left, right] = [words[i - 1]!, words[i]!]
-    spread(right, left, joins(left, right))
-  }
+  const pattern = words.replaced()
+  return Buffer.byteLength(pattern) <= PATTERN_BYTES_MAX ? pattern : null
 }
 
 /** Names a pattern in every block and shard: 64 bits of the SHA-256 of its UTF-8 text, for good. */
@@ -105,7 +149,7 @@ export function phraseInPattern(pattern: string, phrase: string[]): 'every' | 'n
       const word = words[at + i]!
       if (word !== null) return word === wanted
       isEvery = false
-      return DIGIT.test(wanted) || ID_LETTERS.test(wanted)
+      return HAS_DIGIT.test(wanted) || ID_LETTERS.test(wanted)
     })
     if (fits && isEvery) return 'every'
     if (fits) found = 'look'
