@@ -61,7 +61,7 @@ function counting() {
   const env = { ...bound, REGISTRY: { getByName: () => registry } } as unknown as Env
   const add = (role: Role, over: Partial<Grant> = {}) => {
     const { key, hashHex } = makeKey(role)
-    const tenant = { tenantId: 't', appId: 'a', shards: 1, locationHint: null }
+    const tenant = { tenantId: 't', appId: 'a', shards: 1, locationHint: null, columns: {} }
     const grant = { keyId: key, role, workspaceId: null, expiresMs: null, tenant, ...over }
     grants.set(hashHex, grant)
     return { key, grant, revoke: () => grants.delete(hashHex) }
@@ -156,7 +156,7 @@ describe('grantForKey', () => {
 describe('tenantForApp', () => {
   it('asks once a minute for an app that is, each time for one that is not', async () => {
     const { env, asked, tenants } = counting()
-    const tenant = { tenantId: 't1', appId: 'mine', shards: 2, locationHint: null }
+    const tenant = { tenantId: 't1', appId: 'mine', shards: 2, locationHint: null, columns: {} }
     expect(await tenantForApp(env, 'mine', NOW)).toEqual({ ok: true, data: null })
     tenants.set('mine', tenant)
     expect(await tenantForApp(env, 'mine', NOW)).toEqual({ ok: true, data: tenant })
