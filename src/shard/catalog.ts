@@ -62,9 +62,11 @@ export class Catalog {
   readonly #patternTexts = new Map<string, string>()
   /** Pattern ids and the last day each was seen; null until a block is stored or patterns are swept. */
   #patternDays: Map<string, string> | null = null
+  readonly #patternsMax: number
 
-  constructor(sql: SqlStorage) {
+  constructor(sql: SqlStorage, patternsMax = PATTERNS_MAX) {
     this.#sql = sql
+    this.#patternsMax = patternsMax
     const rows = sql.exec<StoredRow>('select * from block order by first_seq')
     for (const row of rows) this.#blocks.push(rowOf(row))
     for (const block of this.#blocks) this.#byId.set(block.id, block)
@@ -231,7 +233,7 @@ export class Catalog {
       ).rowsWritten
       days.set(id, day)
     }
-    if (days.size > PATTERNS_MAX) rowsWritten += this.#dropQuietPatterns(days)
+    if (days.size > this.#patternsMax) rowsWritten += this.#dropQuietPatterns(days)
     return rowsWritten
   }
 
@@ -250,7 +252,8 @@ export class Catalog {
   /** Down to nine tenths of the bound, so that it does not come about at every block. */
   #dropQuietPatterns(days: Map<string, string>): number {
     const quiet = [...days].sort(([, a], [, b]) => (a < b ? -1 : 1))
-    return this.#dropPatterns(quiet.slice(0, days.size - 0.9 * PATTERNS_MAX).map(([id]) => id))
+    const count = days.size - 0.9 * this.#patternsMax
+    return this.#dropPatterns(quiet.slice(0, count).map(([id]) => id))
   }
 
   #dropPatterns(ids: string[]): number {
@@ -270,10 +273,10 @@ export class Catalog {
   }
 
   /**
-   * Drops the patterns that no block holds. `pause` is awaited between blocks; a pattern that a block
-   * brings meanwhile stays.
+   * Drops the patterns that no block holds; the rows written. `pause` is awaited between blocks; a
+   * pattern that a block brings meanwhile stays.
    */
-  async sweepPatterns(pause: () => Promise<void>): Promise<void> {
+  async sweepPatterns(pause: () => Promise<void>): Promise<number> {
     const unused = new Set(this.#loadPatternDays().keys())
     for (let after = 0; unused.size > 0; ) {
       // By id, so that a block made meanwhile is met too.
@@ -288,7 +291,7 @@ export class Catalog {
       for (const { id } of decodeDetail(new Uint8Array(row.detail)).patterns) unused.delete(id)
       await pause()
     }
-    this.#dropPatterns([...unused])
+    return this.#dropPatterns([...unused])
   }
 }
 

@@ -145,7 +145,7 @@ export class Deletions {
       throw new Error(error)
     }
     if (walk.hasRemoved) {
-      await store.catalog.sweepPatterns(() => new Promise((resolve) => setTimeout(resolve, 0)))
+      await store.sweepPatterns(() => new Promise((resolve) => setTimeout(resolve, 0)))
       if (this.#home.isGone()) return
     }
     for (const { tombstone } of walk.reaches) {

@@ -258,6 +258,11 @@ export class BlockStore {
     this.catalog.apply({ removed: blocks.map((block) => block.id), added: rows })
   }
 
+  /** Drops the patterns that no block holds any more; `pause` as in Catalog.sweepPatterns. */
+  async sweepPatterns(pause: () => Promise<void>): Promise<void> {
+    this.#rowsWritten += await this.catalog.sweepPatterns(pause)
+  }
+
   /** A block's bytes lie in R2 under `key`, which was noted before it was written. */
   setPlace(id: number, key: string): void {
     this.#storage.transactionSync(() => {

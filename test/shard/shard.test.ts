@@ -3,58 +3,17 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { encodeSegments } from '../../src/block/segment.ts'
 import { DATABASE_BYTES_MAX } from '../../src/limits.ts'
 import type { Result } from '../../src/result.ts'
-import type { CandidatesReply } from '../../src/shard/candidates.ts'
 import type { LogShard } from '../../src/shard/shard.ts'
-import type { Append } from '../../src/shard/store.ts'
-import { batchOf } from '../batches.ts'
-import { makeApp } from '../flow/client.ts'
+import { ALL, appendOf, must, OWNER, type ShardStub, shardOf } from './open.ts'
 
-const OWNER = { keyId: null }
-const ALL = {
-  minMs: 0,
-  maxMs: Number.MAX_SAFE_INTEGER,
-  levelMask: 63,
-  order: 'asc',
-  maxSeq: null,
-  onlySeq: null,
-  bytesMax: 1e6,
-  after: null,
-} as const
-
-function appendOf(messages: string[], id: number | null = null): Append {
-  return {
-    segments: encodeSegments(batchOf(messages.map((message) => ({ message })))),
-    batchId: id === null ? null : new Uint8Array(16).fill(id),
-    notes: {},
-  }
+async function recordsOf(stub: ShardStub): Promise<[number, number][]> {
+  const { candidates } = must(await stub.candidates(OWNER, ALL))
+  return candidates.map(({ seq, records }) => [seq, records])
 }
 
-async function shardOf(appId: string) {
-  await makeApp(appId)
-  const tenant = await env.REGISTRY.getByName('registry').tenantForApp(appId)
-  if (tenant === null) throw new Error(`no app ${appId}`)
-  const name = `${tenant.tenantId}-0`
-  return {
-    appId,
-    tenant,
-    stub: () => env.LOG_SHARD.getByName(name) as DurableObjectStub<LogShard>,
-  }
-}
-
-async function recordsOf(stub: DurableObjectStub<LogShard>): Promise<[number, number][]> {
-  const reply = (await stub.candidates(OWNER, ALL)) as Result<CandidatesReply>
-  if (!reply.ok) throw new Error(reply.error.message)
-  return reply.data.candidates.map(({ seq, records }) => [seq, records])
-}
-
-async function daysOf(stub: DurableObjectStub<LogShard>) {
-  const reply = await stub.stats(OWNER)
-  if (!reply.ok) throw new Error('the shard refused')
-  return reply.data.days
-}
+const daysOf = async (stub: ShardStub) => must(await stub.stats(OWNER)).days
 
 // A failed commit is logged; here it is meant to fail.
 const logged = vi.spyOn(console, 'error').mockImplementation(() => {})
@@ -112,10 +71,15 @@ describe('LogShard', () => {
       return { bytes, summary }
     }
     const segments = [noise(1), noise(2), noise(3), noise(4), noise(5)]
-    await stub().append(OWNER, { segments, batchId: new Uint8Array(16).fill(9), notes: {} })
-    const rows = await runInDurableObject(stub(), (_shard, state) =>
-      state.storage.sql.exec('select seq, records, length(segments) as n from wal').toArray(),
-    )
+    const rows = await runInDurableObject(stub(), async (shard: LogShard, { storage }) => {
+      // As much as is sealed at once, and noise can not be.
+      const alarm = vi
+        .spyOn(Object.getPrototypeOf(storage), 'setAlarm')
+        .mockResolvedValue(undefined)
+      await shard.append(OWNER, { segments, batchId: new Uint8Array(16).fill(9), notes: {} })
+      alarm.mockRestore()
+      return storage.sql.exec('select seq, records, length(segments) as n from wal').toArray()
+    })
     expect(rows.map(({ seq, records }) => [seq, records])).toEqual([
       [1, 20],
       [21, 20],
@@ -140,9 +104,9 @@ describe('LogShard', () => {
 
   it('refuses a key it never heard of, and an app that is not', async () => {
     const { stub } = await shardOf('unheard')
-    const refused = await stub().append({ keyId: 'nobody' }, appendOf(['a']))
+    const refused = await stub().append({ ...OWNER, keyId: 'nobody' }, appendOf(['a']))
     expect(refused).toMatchObject({ ok: false, error: { code: 'unauthorized' } })
-    const nobody = env.LOG_SHARD.getByName('0123456789abcdef-0') as DurableObjectStub<LogShard>
+    const nobody = env.LOG_SHARD.getByName('0123456789abcdef-0') as unknown as ShardStub
     const unknown = await nobody.append(OWNER, appendOf(['a']))
     expect(unknown).toMatchObject({ ok: false, error: { code: 'not_found' } })
   })
@@ -240,11 +204,11 @@ describe('keys', () => {
   const UNAUTHORIZED = { ok: false, error: { code: 'unauthorized' } }
 
   it('are refused from the moment they expire', async () => {
-    const { stub, tenant } = await shardOf('expiring')
+    const { stub, copy } = await shardOf('expiring')
     const expiresMs = Date.now() + 60_000
     const key = { keyId: 'key_a', expiresMs }
-    await stub().configure({ version: 1000, tenant, keys: [key] })
-    const asks = () => stub().candidates({ keyId: 'key_a' }, ALL)
+    await stub().configure(copy(1000, { keys: [key] }))
+    const asks = () => stub().candidates({ ...OWNER, keyId: 'key_a' }, ALL)
     expect(await asks()).toMatchObject({ ok: true })
     const clock = vi.spyOn(Date, 'now')
     clock.mockReturnValue(expiresMs - 1)
@@ -255,17 +219,13 @@ describe('keys', () => {
   })
 
   it('are those of the highest version heard, in whatever order they are told', async () => {
-    const { stub, tenant } = await shardOf('versions')
+    const { stub, copy } = await shardOf('versions')
     const tell = (version: number, ...keyIds: string[]) =>
-      stub().configure({
-        version,
-        tenant,
-        keys: keyIds.map((keyId) => ({ keyId, expiresMs: null })),
-      })
+      stub().configure(copy(version, { keys: keyIds.map((keyId) => ({ keyId, expiresMs: null })) }))
     const live = async () => {
       const codes: string[] = []
       for (const keyId of ['a', 'b', 'c']) {
-        const reply = (await stub().candidates({ keyId }, ALL)) as Result<CandidatesReply>
+        const reply = await stub().candidates({ ...OWNER, keyId }, ALL)
         if (reply.ok) codes.push(keyId)
         else expect(reply.error.code).toBe('unauthorized')
       }
@@ -290,14 +250,14 @@ describe('keys', () => {
     const [gone, live] = keys.ok ? keys.data.map(({ keyId }) => keyId) : []
     await registry.deleteKey({ appId, tenantId: null }, gone!)
     await evictDurableObject(stub())
-    expect(await stub().candidates({ keyId: live! }, ALL)).toMatchObject({ ok: true })
-    expect(await stub().candidates({ keyId: gone! }, ALL)).toMatchObject(UNAUTHORIZED)
+    expect(await stub().candidates({ ...OWNER, keyId: live! }, ALL)).toMatchObject({ ok: true })
+    expect(await stub().candidates({ ...OWNER, keyId: gone! }, ALL)).toMatchObject(UNAUTHORIZED)
   })
 })
 
 describe('destroy', () => {
   const GONE = { ok: false, error: { code: 'not_found' } }
-  const tablesOf = (stub: DurableObjectStub<LogShard>) =>
+  const tablesOf = (stub: ShardStub) =>
     runInDurableObject(stub, (_shard, { storage }) =>
       storage.sql
         .exec("select name from sqlite_master where name not like '\\_%' escape '\\'")
@@ -321,10 +281,10 @@ describe('destroy', () => {
   })
 
   it('stays refused when keys are told after it', async () => {
-    const { stub, tenant } = await shardOf('destroyed-told')
+    const { stub, copy } = await shardOf('destroyed-told')
     await stub().destroy()
-    await stub().configure({ version: 1000, tenant, keys: [{ keyId: 'a', expiresMs: null }] })
-    expect(await stub().candidates({ keyId: 'a' }, ALL)).toMatchObject(GONE)
+    await stub().configure(copy(1000, { keys: [{ keyId: 'a', expiresMs: null }] }))
+    expect(await stub().candidates({ ...OWNER, keyId: 'a' }, ALL)).toMatchObject(GONE)
     expect(await stub().candidates(OWNER, ALL)).toMatchObject(GONE)
   })
 
