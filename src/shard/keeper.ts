@@ -15,7 +15,7 @@ import type { Settings } from '../tenant/settings.ts'
 import type { BlockRow, NewBlock } from './catalog.ts'
 import { Deletions } from './deletions.ts'
 import { firstDue, type JobName, type JobTimes, nextAlarmMs } from './jobs.ts'
-import type { Poison } from './ledger.ts'
+import { ERROR_CHARS_MAX, type Poison } from './ledger.ts'
 import type { BuildRequest, BuildSource, Built } from './sealer.ts'
 import type { UpkeepView } from './storage-view.ts'
 import type { BlockStore } from './store.ts'
@@ -332,11 +332,15 @@ export class Keeper {
   }
 
   async #endFlushes(): Promise<void> {
-    const error =
-      this.#home.archive === null ? 'no archive is configured: the records are sealed only' : null
+    const { ledger } = this.#home.store
     for (const task of this.#flushes()) {
-      const doneMs = Date.now()
-      this.#home.store.ledger.saveTask({ ...task, state: 'done', doneMs, error })
+      const stuck = [...ledger.poison.keys()].filter((seq) => seq <= task.maxSeq)
+      const errors: string[] = []
+      if (this.#home.archive === null) errors.push('no archive is configured: blocks stay here')
+      if (stuck.length > 0) errors.push(`rows that can not be sealed: ${stuck.join(', ')}`)
+      const state = stuck.length > 0 ? 'failed' : 'done'
+      const error = errors.length > 0 ? errors.join('; ').slice(0, ERROR_CHARS_MAX) : null
+      ledger.saveTask({ ...task, state, doneMs: Date.now(), error })
     }
   }
 

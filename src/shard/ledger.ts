@@ -46,7 +46,7 @@ export interface Poison {
 const TASK_KEPT_MS = 30 * 86_400_000
 /** An object is deleted twice, an hour apart: a put that was killed may still land. */
 const DELETE_AGAIN_MS = 3_600_000
-const ERROR_CHARS_MAX = 500
+export const ERROR_CHARS_MAX = 500
 
 export class Ledger {
   /** Rows written since the object started. */
