@@ -24,6 +24,12 @@ export type ColdRead =
  */
 export const COLD_READS_MAX = 4
 
+/**
+ * Objects that fail one after the other until R2 counts as down for this query: it would take half a
+ * minute to find that out for each of a thousand.
+ */
+export const COLD_FAILURES_MAX = 4
+
 /** How long to try. A stuck read is given up: the platform can not cancel one. */
 export interface ColdPatience {
   attemptMs: number
@@ -40,6 +46,8 @@ export class ColdReads {
   /** Started and not yet taken. */
   readonly #started = new Map<string, Promise<ColdRead>>()
   #running = 0
+  /** Objects that failed since the last that did not. */
+  #failures = 0
   readonly #waiting: (() => void)[] = []
   #isClosed = false
 
@@ -74,7 +82,10 @@ export class ColdReads {
     }
     this.#running++
     try {
-      return await this.#readPatiently(this.#archive, object)
+      if (this.#failures >= COLD_FAILURES_MAX) return { kind: 'failed' }
+      const read = await this.#readPatiently(this.#archive, object)
+      this.#failures = read.kind === 'failed' ? this.#failures + 1 : 0
+      return read
     } finally {
       this.#running--
       this.#waiting.shift()?.()

@@ -163,7 +163,7 @@ function planOf(parameters: Record<string, string>): Plan {
 async function readPages(world: World, parameters: Record<string, string>): Promise<string[]> {
   const shown: string[] = []
   let cursor: string | null = null
-  for (let page = 0; page < 200; page++) {
+  for (let page = 0; page < 2000; page++) {
     const plan: Plan = planOf(cursor === null ? parameters : { ...parameters, cursor })
     const answer = must(await queryShards(world.env, world.access, plan))
     for (const reason of answer.partial_reasons) expect(reason.code).toBe('block_missing')

@@ -4,7 +4,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { encodeBlock } from '../../src/block/parquet.ts'
 import { storedSegment } from '../../src/block/stored.ts'
-import { COLD_READS_MAX, type ColdPatience, ColdReads } from '../../src/tenant/cold-read.ts'
+import {
+  COLD_FAILURES_MAX,
+  COLD_READS_MAX,
+  type ColdPatience,
+  ColdReads,
+} from '../../src/tenant/cold-read.ts'
 import { batchOf } from '../batches.ts'
 
 const PATIENCE: ColdPatience = { attemptMs: 20, pausesMs: [1, 1] }
@@ -69,6 +74,24 @@ describe('a read of the archive', () => {
   ends('of other bytes once', [garbage, block], 'read', 2)
   ends('of other bytes', [garbage, flipped, garbage], 'corrupt', 3)
   ends('of other bytes, then none', [garbage, failure, 'never'], 'failed', 3)
+
+  it('is not tried any more when object after object failed', async () => {
+    const cold = new ColdReads(bucketOf([failure]), PATIENCE)
+    for (let i = 0; i < COLD_FAILURES_MAX + 5; i++) {
+      expect(await cold.take({ ...object, key: `k${i}` })).toEqual({ kind: 'failed' })
+    }
+    expect(cold.reads).toBe(3 * COLD_FAILURES_MAX)
+  })
+
+  it('is tried on when some fail', async () => {
+    const bad = [failure, failure, failure]
+    const finds = Array.from({ length: 2 * COLD_FAILURES_MAX }, () => [...bad, block]).flat()
+    const cold = new ColdReads(bucketOf(finds), PATIENCE)
+    for (let i = 0; i < 2 * COLD_FAILURES_MAX; i++) {
+      expect((await cold.take(object)).kind).toBe('failed')
+      expect((await cold.take(object)).kind).toBe('read')
+    }
+  })
 
   it('without a bucket fails, and nothing is read', async () => {
     const cold = new ColdReads(undefined, PATIENCE)
