@@ -68,11 +68,15 @@ export class Keeper {
     this.#settings = settings
   }
 
-  /** Works off what is due. Never throws for a job: a failure is in the ledger, and comes again. */
+  /**
+   * Works off what is due. Never throws for a job: a failure is in the ledger, and comes again. Throws
+   * when the registry is not heard, or does not know the tenant: it then owes this shard its end.
+   */
   async run(): Promise<void> {
     const startedMs = Date.now()
     const copy = await this.#home.copy()
-    if (copy === null) return
+    if (this.#home.isGone()) return
+    if (copy === null) throw new Error('the registry does not know the app')
     this.heed(copy.settings)
     const done = new Set<JobName>()
     while (Date.now() - startedMs < ALARM_MS) {

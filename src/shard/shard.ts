@@ -28,7 +28,7 @@ import { type Append, BlockStore } from './store.ts'
 
 /** Counts of refused requests reach the disk at most this often: a flood of bad ones must not cost a row each. */
 const NOTES_FLUSH_MS = 10_000
-/** The alarm is set again this much later when storage itself failed. */
+/** The alarm is set again this much later when storage itself or the registry failed. */
 const ALARM_RETRY_MS = 30_000
 
 /** Who calls: the id of the key, or null for the owner and for Workers of the account. */
@@ -176,10 +176,16 @@ export class LogShard extends DurableObject<Env> {
     const { ledger, maxSeq } = this.#store
     if (!ledger.tasks.has(jobId)) {
       const nowMs = Date.now()
-      this.ctx.storage.transactionSync(() => {
-        ledger.saveTask(newTask(jobId, { kind: 'delete', maxSeq, olderThanMs: null, nowMs }))
-        ledger.addTombstone({ jobId, maxSeq, match, unless: [], nowMs })
-      })
+      try {
+        this.ctx.storage.transactionSync(() => {
+          ledger.saveTask(newTask(jobId, { kind: 'delete', maxSeq, olderThanMs: null, nowMs }))
+          ledger.addTombstone({ jobId, maxSeq, match, unless: [], nowMs })
+        })
+      } catch (e) {
+        // A repetition must not take it for done.
+        ledger.reload()
+        throw e
+      }
       await this.#arm()
     }
     await this.#sync()
@@ -247,7 +253,9 @@ export class LogShard extends DurableObject<Env> {
       await this.#keeper.run()
     } catch (e) {
       console.error('the alarm failed', e)
-      if (!this.#isDestroyed) await this.ctx.storage.setAlarm(Date.now() + ALARM_RETRY_MS)
+      // What failed is no job, so nothing else keeps the next run from coming at once.
+      if (!this.#isDestroyed) await this.#setAlarm(Date.now() + ALARM_RETRY_MS)
+      return
     } finally {
       this.#isAlarmRunning = false
     }
@@ -310,9 +318,14 @@ export class LogShard extends DurableObject<Env> {
   /** Moves the alarm to an earlier time; a billed row, so never without need. */
   #armAt(ms: number | null): void {
     if (ms === null || this.#isAlarmRunning) return
-    if (typeof this.#alarmMs === 'number' && this.#alarmMs <= ms) return
-    this.#alarmMs = Math.max(ms, Date.now())
-    void this.ctx.storage.setAlarm(this.#alarmMs)
+    const atMs = Math.max(ms, Date.now())
+    if (typeof this.#alarmMs === 'number' && this.#alarmMs <= atMs) return
+    void this.#setAlarm(atMs)
+  }
+
+  #setAlarm(ms: number): Promise<void> {
+    this.#alarmMs = ms
+    return this.ctx.storage.setAlarm(ms)
   }
 
   /** Asks the registry what it knows of this tenant by now. */
