@@ -33,7 +33,6 @@ interface Walk {
   at: number
   /** What kept the walk from reading a block. */
   failures: string[]
-  hasRemoved: boolean
 }
 
 /** Blocks looked at in the catalog alone, in one stretch. */
@@ -79,7 +78,6 @@ export class Deletions {
       ids,
       at: 0,
       failures: [],
-      hasRemoved: this.#walk?.hasRemoved ?? false,
     }
     return this.#walk
   }
@@ -95,7 +93,6 @@ export class Deletions {
     if (whole) {
       const removed = [{ tombstone: whole.tombstone.id, records: block.records }]
       store.replace({ wal: [], blocks: [block], added: [], removed }, Date.now())
-      walk.hasRemoved = true
       walk.at++
       return
     }
@@ -104,7 +101,6 @@ export class Deletions {
       if (this.#home.isGone()) return
       // Not done when a deletion came in force meanwhile: the walk begins again with it.
       if (!(await this.#rebuild(block, bytes))) return
-      walk.hasRemoved ||= store.catalog.get(block.id) === undefined
     } catch (e) {
       if (this.#home.isGone()) return
       walk.failures.push(
@@ -144,7 +140,7 @@ export class Deletions {
       for (const { tombstone } of walk.reaches) this.#saveTask(tombstone, { error })
       throw new Error(error)
     }
-    if (walk.hasRemoved) {
+    if (walk.reaches.some(({ tombstone }) => this.#mayHaveRemoved(tombstone))) {
       await store.sweepPatterns(() => new Promise((resolve) => setTimeout(resolve, 0)))
       if (this.#home.isGone()) return
     }
@@ -152,6 +148,12 @@ export class Deletions {
       ledger.endTombstone(tombstone.id)
       this.#saveTask(tombstone, { state: 'done', doneMs: Date.now(), error: null })
     }
+  }
+
+  /** Whether records were left out for it, before a restart too and by whatever job; of retention nobody counts. */
+  #mayHaveRemoved({ jobId }: StoredTombstone): boolean {
+    const task = jobId === null ? undefined : this.#home.store.ledger.tasks.get(jobId)
+    return task === undefined || task.records > 0
   }
 
   /** Rows of the wal that hold hidden records still; sealing takes them out, unless it fails. */
