@@ -80,32 +80,29 @@ export class ModelShard {
 
   /**
    * The rows from `at` on become one block, without what is deleted: seals wal rows, merges blocks,
-   * purges one. The block it made, or null where nothing is left.
+   * purges one. Nothing happens when they moved while it was built.
    */
-  async build(at: number, count: number): Promise<Row | null> {
+  async build(at: number, count: number): Promise<void> {
     this.rows.sort((a, b) => a.firstSeq - b.firstSeq)
     const sources = this.rows.slice(at, at + count)
     const parts = sources
       .flatMap(({ parts }) => parts)
       .map((part) => this.#withoutHidden(part))
       .filter(({ batch }) => batch.length > 0)
-    this.rows.splice(at, count)
+    const [sealed] = await sealBlocks(parts, this.shard, async () => {})
+    const place = this.rows.indexOf(sources[0]!)
+    if (!sources.every((source, i) => this.rows[place + i] === source)) return
     for (const { from } of sources)
       if (from.kind === 'object') this.archive.objects.delete(from.key)
-    if (parts.length === 0) return null
-    const [sealed] = await sealBlocks(parts, this.shard, async () => {})
-    const { bytes, firstSeq, lastSeq } = sealed!
-    const row: Row = {
-      ...summaryOf(parts),
-      id: ++this.#lastId,
-      firstSeq,
-      lastSeq,
-      parts,
-      from: { kind: 'block', bytes },
-      sealed: sealed!,
+    if (!sealed) {
+      this.rows.splice(place, sources.length)
+      return
     }
-    this.rows.splice(at, 0, row)
-    return row
+    const { bytes, firstSeq, lastSeq } = sealed
+    const id = ++this.#lastId
+    const from = { kind: 'block', bytes } as const
+    const row = { ...summaryOf(parts), id, firstSeq, lastSeq, parts, from, sealed }
+    this.rows.splice(place, sources.length, row)
   }
 
   /** A hot block goes to the archive. */

@@ -64,11 +64,6 @@ interface Source {
   next: CandidatesReply['next']
   /** What was scanned or counted: it may be sent once more, in another block. */
   done: SeqRanges
-  /**
-   * It sent a block that was made since its first reply, and will come to it again in its order: a
-   * count can not leave out what was scanned, so nothing is counted any more.
-   */
-  hasMoved: boolean
   /** All it told of: a deletion stays true when the shard has carried it out. */
   tombstones: Map<number, Tombstone>
   hide: Hide
@@ -161,7 +156,6 @@ export class Reader {
       left: [],
       next: null,
       done: new SeqRanges(),
-      hasMoved: false,
       tombstones: new Map(),
       hide: new Hide([]),
     }
@@ -177,7 +171,6 @@ export class Reader {
     }
     source.left = reply.candidates
     source.next = reply.next
-    source.hasMoved ||= reply.candidates.some(({ isNew }) => isNew)
     this.counted += reply.counted.records
     for (const [firstSeq, lastSeq] of reply.counted.ranges) source.done.add({ firstSeq, lastSeq })
     bury(source, reply.tombstones)
@@ -309,8 +302,7 @@ export class Reader {
   async #refill(source: Source): Promise<Failure | null> {
     const { shard, maxSeq, next } = source
     const bytesMax = this.#shareOf(CANDIDATE_BYTES_MAX)
-    const counts = this.#reading.counts && !source.hasMoved
-    const reply = await this.#ask(shard, { bytesMax, maxSeq, after: next, counts })
+    const reply = await this.#ask(shard, { bytesMax, maxSeq, after: next })
     if (!reply.ok) return this.#silenced(source, reply.error)
     this.#take(source, reply.data)
     return null
