@@ -46,16 +46,28 @@ export interface CorpusRequest {
   readonly jsonGzip: Uint8Array
 }
 
-export interface CorpusOptions {
-  seed: number
+export interface CorpusOptions extends StreamOptions {
   /** In all; the last request may be shorter. */
   records: number
   recordsPerRequest: number
 }
 
+export interface StreamOptions {
+  seed: number
+  /** The time of the first record. Absent: always the same. */
+  startMs?: number
+  /** Between two records on average, in microseconds. Absent: 1,000 records/s. */
+  gapUs?: number
+  /**
+   * How many of the routes there are. They stand in messages, so all of them make some 550 patterns
+   * in 8,192 records, and two make fewer than the 256 that a block keeps.
+   */
+  routes?: number
+}
+
 /** Export requests of `recordsPerRequest` records, grouped by resource as a Collector does. */
 export function* corpus(options: CorpusOptions): Generator<CorpusRequest> {
-  const stream = recordStream(options.seed)
+  const stream = recordStream(options)
   for (let made = 0; made < options.records; made += options.recordsPerRequest) {
     const size = Math.min(options.recordsPerRequest, options.records - made)
     yield requestOf(Array.from({ length: size }, () => stream()))
@@ -93,11 +105,12 @@ const TRACES_OPEN = 12
 const GAP_US_MEAN = 1000
 
 /** Endless records of one seed. */
-export function recordStream(seed: number): () => CorpusRecord {
+export function recordStream(options: StreamOptions): () => CorpusRecord {
+  const { seed, startMs = START_MS, gapUs = GAP_US_MEAN, routes = ROUTES.length } = options
   const random = randomOf(seed)
-  const newTrace = traceMaker(random)
+  const newTrace = traceMaker(random, routes)
   const open = Array.from({ length: TRACES_OPEN }, newTrace)
-  let timeUs = START_MS * 1000
+  let timeUs = startMs * 1000
   return () => {
     const slot = random.below(TRACES_OPEN)
     let trace = open[slot]!
@@ -105,7 +118,7 @@ export function recordStream(seed: number): () => CorpusRecord {
       trace = newTrace()
       open[slot] = trace
     }
-    timeUs += Math.ceil(-Math.log(1 - random.fraction()) * GAP_US_MEAN)
+    timeUs += Math.ceil(-Math.log(1 - random.fraction()) * gapUs)
     const timeNs = BigInt(timeUs) * 1000n + BigInt(random.below(1000))
     return nextRecord(random, trace, timeNs)
   }
@@ -173,11 +186,11 @@ const NOUNS = ['orders', 'users', 'invoices', 'files', 'sessions', 'reports', 'c
 const ROUTES = NOUNS.flatMap((noun) => [`/api/${noun}`, `/api/${noun}/:id`, `/api/${noun}/search`])
 const STATUSES = [200, 200, 200, 200, 200, 200, 201, 201, 204, 301, 400, 401, 404, 404, 409, 503]
 
-function traceMaker(random: Random): () => Trace {
+function traceMaker(random: Random, routes: number): () => Trace {
   const resources = SERVICES.map((service, i) => makeResources(random, service, 4 - (i >> 1)))
   const workspaceRank = zipf(400, 1.1)
   const userRank = zipf(800, 1.05)
-  const routeRank = zipf(ROUTES.length, 1.1)
+  const routeRank = zipf(routes, 1.1)
   const serviceRank = zipf(SERVICES.length, 0.8)
   return () => {
     const workspace = workspaceRank(random)

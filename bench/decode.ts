@@ -8,12 +8,14 @@ import { decodeOtlpProtobuf } from '../src/ingest/otlp-protobuf.ts'
 import { loadOracle } from '../test/oracle.ts'
 import { flatten, type Row } from '../test/reference.ts'
 import { corpus } from './corpus.ts'
+import { printGoals } from './goals.ts'
+import { isQuick, median } from './numbers.ts'
 import { printTable } from './table.ts'
 
 const SEED = 1
 const RECORDS = 512
 const WARM_UP = 200
-const ROUNDS = process.argv.includes('--quick') ? 60 : 400
+const ROUNDS = isQuick ? 60 : 400
 
 const { ExportLogsServiceRequest: oracle } = await loadOracle()
 const requests = [...corpus({ seed: SEED, records: RECORDS * 4, recordsPerRequest: RECORDS })]
@@ -60,7 +62,6 @@ function stored(row: Row): object {
   return { ...row.columns, message: row.message, time: row.time_unix_nano, metadata }
 }
 
-const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!
 const baseline = median(times.get('protobufjs static + flatten to rows')!)
 console.log(
   `decode: ${RECORDS} records, ${protobuf[0]!.length} bytes protobuf, ${json[0]!.length} bytes ` +
@@ -74,3 +75,4 @@ printTable(
     return [name, ms.toFixed(3), perSecond.toLocaleString('en'), (baseline / ms).toFixed(2)]
   }),
 )
+printGoals({ decode: baseline / median(times.get('ours, protobuf to columns')!) })

@@ -5,15 +5,16 @@
 // A number runs the requests of that many records alone.
 //
 // Clients are saturating, so the time to an answer is that under full load, and depends on how
-// many clients there are. CPU is that of a target's workerd. Bytes are the SQLite database's.
+// many clients there are. A round ends when all its records are sealed: that is in its seconds, its
+// CPU (of a target's workerd) and its rows. Bytes are the SQLite database's.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { corpus } from './corpus.ts'
+import { type Found, printGoals } from './goals.ts'
 import { type Body, type Load, type Outcome, runLoad } from './load.ts'
+import { fixed, isQuick, median, numbersGiven, quantile, sum, times, whole } from './numbers.ts'
 import { printTable } from './table.ts'
 import { type Door, startBaseline, startProduct, type Target } from './targets.ts'
-
-const isQuick = process.argv.includes('--quick')
 
 interface Scenario {
   encoding: 'protobuf' | 'json'
@@ -31,19 +32,21 @@ const SHAPES = [
   { recordsPerRequest: 8192, requests: 24, clients: 3 },
 ]
 const REQUESTS_SHARE = isQuick ? 0.4 : 1
-const only = process.argv.find((argument) => /^\d+$/.test(argument))
 const SCENARIOS: Scenario[] = SHAPES.filter(
-  (shape) => only === undefined || shape.recordsPerRequest === Number(only),
+  (shape) => numbersGiven.length === 0 || numbersGiven.includes(shape.recordsPerRequest),
 ).flatMap((shape) => {
   const requests = Math.ceil(shape.requests * REQUESTS_SHARE)
   return (['protobuf', 'json'] as const).map((encoding) => ({ ...shape, encoding, requests }))
 })
 const TIME_MS = isQuick ? 2000 : 3000
 const ROUNDS = isQuick ? 1 : 5
-/** Time for work that goes on after the last answer; it counts as CPU of the round. */
+/** Time for what the runtime still does by then; it counts as CPU of the round. */
 const SETTLE_MS = 300
 
 interface Measured {
+  /** Until the last answer. */
+  ackedPerSecond: number
+  /** Until all is sealed, which is what can go on. */
   recordsPerSecond: number
   cpuPerMillion: number
   p50: number
@@ -57,16 +60,18 @@ async function main() {
   try {
     await warmUp(targets)
     const rows: string[][] = []
-    for (const scenario of SCENARIOS) rows.push(...(await runScenario(targets, scenario)))
+    const found: Found = {}
+    for (const scenario of SCENARIOS) rows.push(...(await runScenario(targets, scenario, found)))
     printTable(HEADINGS, rows)
+    printGoals(found)
   } finally {
     for (const target of targets) await target.stop()
   }
 }
 
 const HEADINGS = [
-  ...['request', 'clients', 'target', 'records/s', 'CPU s/M', 'ack p50 ms', 'ack p99 ms'],
-  ...['rows/record', 'bytes/record'],
+  ...['request', 'clients', 'target', 'records/s', 'acked/s', 'CPU s/M', 'ack p50 ms'],
+  ...['ack p99 ms', 'rows/record', 'bytes/record'],
 ]
 
 /**
@@ -86,10 +91,15 @@ async function warmUp(targets: Target[]) {
         }
       }
     }
+    await door.settle()
   }
 }
 
-async function runScenario(targets: Target[], scenario: Scenario): Promise<string[][]> {
+async function runScenario(
+  targets: Target[],
+  scenario: Scenario,
+  found: Found,
+): Promise<string[][]> {
   const name = `${scenario.encoding}-${scenario.recordsPerRequest}`
   const runs = await Promise.all(
     targets.map(async (target) => ({
@@ -112,6 +122,7 @@ async function runScenario(targets: Target[], scenario: Scenario): Promise<strin
   }
   const lead = (last: string) => [label, String(scenario.clients), last]
   const [product, baseline] = measured as [Measured, Measured]
+  note(found, label, product, product.recordsPerSecond / baseline.recordsPerSecond)
   return [
     [...lead('product'), ...cells(product)],
     [...lead('baseline'), ...cells(baseline)],
@@ -119,7 +130,20 @@ async function runScenario(targets: Target[], scenario: Scenario): Promise<strin
   ]
 }
 
+function note(found: Found, label: string, product: Measured, ratio: number) {
+  if (label === 'protobuf × 512') {
+    found.ingestAt512 = ratio
+    found.rowsAt512 = product.rowsPerRecord
+    found.storedBytes = product.bytesPerRecord
+  } else if (label === 'protobuf × 8192') {
+    found.ingestAt8192 = ratio
+    found.cpuAt8192 = product.cpuPerMillion
+  }
+}
+
 interface Turn extends Outcome {
+  /** From the first request until all is sealed. */
+  sealedSeconds: number
   cpuSeconds: number
   rowsWritten: number
 }
@@ -129,11 +153,14 @@ async function runTurn(target: Target, door: Door, load: Load): Promise<Turn> {
   // so they are read before and after, and reading them brings the object back.
   const { rowsWritten: rowsBefore } = await door.storage()
   const cpuBefore = target.cpuSeconds()
+  const startedMs = performance.now()
   const outcome = await runLoad(door, load)
+  await door.settle()
+  const sealedSeconds = (performance.now() - startedMs) / 1000
   await sleep(SETTLE_MS)
   const cpuSeconds = target.cpuSeconds() - cpuBefore
   const { rowsWritten } = await door.storage()
-  return { ...outcome, cpuSeconds, rowsWritten: rowsWritten - rowsBefore }
+  return { ...outcome, sealedSeconds, cpuSeconds, rowsWritten: rowsWritten - rowsBefore }
 }
 
 /** Bodies of one round; the seed makes them differ from those of every other round. */
@@ -154,13 +181,14 @@ function loadOf(scenario: Scenario, seed: number): Load {
 
 async function measure(door: Door, turns: Turn[]): Promise<Measured> {
   const { databaseBytes } = await door.storage()
-  const records = turns.reduce((sum, turn) => sum + turn.records, 0)
+  const records = sum(turns.map((turn) => turn.records))
   return {
-    recordsPerSecond: median(turns.map((turn) => turn.records / turn.seconds)),
+    ackedPerSecond: median(turns.map((turn) => turn.records / turn.seconds)),
+    recordsPerSecond: median(turns.map((turn) => turn.records / turn.sealedSeconds)),
     cpuPerMillion: median(turns.map((turn) => (turn.cpuSeconds / turn.records) * 1e6)),
     p50: median(turns.map((turn) => quantile(turn.ackMs, 0.5))),
     p99: median(turns.map((turn) => quantile(turn.ackMs, 0.99))),
-    rowsPerRecord: turns.reduce((sum, turn) => sum + turn.rowsWritten, 0) / records,
+    rowsPerRecord: sum(turns.map((turn) => turn.rowsWritten)) / records,
     bytesPerRecord: databaseBytes / records,
   }
 }
@@ -172,31 +200,25 @@ function warnOfRefusals(label: string, outcomes: Outcome[]) {
 }
 
 const cells = (m: Measured): string[] => [
-  Math.round(m.recordsPerSecond).toLocaleString('en'),
-  Number.isNaN(m.cpuPerMillion) ? 'n/a' : m.cpuPerMillion.toFixed(1),
-  m.p50.toFixed(1),
-  m.p99.toFixed(1),
+  whole(m.recordsPerSecond),
+  whole(m.ackedPerSecond),
+  fixed(m.cpuPerMillion, 1),
+  fixed(m.p50, 1),
+  fixed(m.p99, 1),
   m.rowsPerRecord.toPrecision(3),
-  m.bytesPerRecord.toFixed(0),
+  fixed(m.bytesPerRecord, 0),
 ]
 
 /** How many times better the product is. */
 const ratios = (product: Measured, baseline: Measured): string[] =>
   [
     product.recordsPerSecond / baseline.recordsPerSecond,
+    product.ackedPerSecond / baseline.ackedPerSecond,
     baseline.cpuPerMillion / product.cpuPerMillion,
     baseline.p50 / product.p50,
     baseline.p99 / product.p99,
     baseline.rowsPerRecord / product.rowsPerRecord,
     baseline.bytesPerRecord / product.bytesPerRecord,
-  ].map((ratio) => (Number.isNaN(ratio) ? 'n/a' : `${ratio.toPrecision(3)} ×`))
-
-const quantile = (ascending: number[], share: number): number =>
-  ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] ?? Number.NaN
-const median = (values: number[]): number =>
-  quantile(
-    values.toSorted((a, b) => a - b),
-    0.5,
-  )
+  ].map(times)
 
 await main()

@@ -49,7 +49,12 @@ export async function runLoad(door: Door, load: Load): Promise<Outcome> {
   return outcome
 }
 
-function post(agent: Agent, door: Door, contentType: string, body: Uint8Array): Promise<number> {
+export function post(
+  agent: Agent,
+  door: Door,
+  contentType: string,
+  body: Uint8Array,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const headers = {
       ...door.headers,

@@ -5,7 +5,16 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
-const FLOWS = ['decode.ts', 'ingest.ts']
+const FLOWS = [
+  'decode.ts',
+  'seal.ts',
+  'codecs.ts',
+  'filters.ts',
+  'ingest.ts',
+  'search.ts',
+  'cold.ts',
+  'latency.ts',
+]
 
 for (const flow of FLOWS) {
   console.log(`\n## ${flow}\n`)

@@ -1,11 +1,15 @@
 // What is measured: the product and bench/rows-baseline, each in a workerd of its own. A door is one
 // app of a target, so every scenario starts empty.
+//
+// The product's rows are those its cursors report. Setting an alarm is billed as one row too, which no
+// cursor tells: at most one for each block sealed.
 
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { clientOf } from '../test/process/client.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Client, clientOf } from '../test/process/client.ts'
 import { startWorkerd } from './workerd.ts'
 
 const REPOSITORY = resolve(import.meta.dirname, '..')
@@ -19,13 +23,51 @@ export interface Storage {
 export interface Door {
   url: URL
   headers: Record<string, string>
-  /** Rows written since the door was made, index rows included, and the size of the database. */
+  /** Rows written since its object was started, index rows included, and the size of the database. */
   storage(): Promise<Storage>
+  /** Resolves once nothing is left to do with what was acknowledged: the product has sealed it all. */
+  settle(): Promise<void>
 }
 
-export interface Target {
+/** Numbers of an answer that tell what it took (docs/api.md). */
+export interface QueryStats {
+  blocks: {
+    considered: number
+    skipped: { time: number; values: number; filter: number; pattern: number }
+    opened: number
+  }
+  bytes: number
+  rows: number
+  r2_reads: number
+  ms: number
+}
+
+export interface Answer {
+  count?: number
+  logs?: { trace_id: string | null }[]
+  partial: boolean
+  stats: QueryStats
+}
+
+/** What GET /apps/:app_id/storage tells, as far as it is used. */
+export interface Holdings {
+  records: number
+  bytes: number
+  blocks: { tier: 'hot' | 'cold'; blocks: number; records: number; bytes: number }[]
+  pending: { records: number }
+  database_bytes: number
+  rows_written: number
+}
+
+export interface ProductDoor extends Door {
+  /** GET /logs and GET /logs/count. Throws on an answer that is partial. */
+  query(path: 'logs' | 'logs/count', parameters: Record<string, string>): Promise<Answer>
+  holdings(): Promise<Holdings>
+}
+
+export interface Target<D extends Door = Door> {
   name: 'product' | 'baseline'
-  openDoor(app: string): Promise<Door>
+  openDoor(app: string): Promise<D>
   /** Of its workerd since that started; NaN where there is no /proc. */
   cpuSeconds(): number
   /** The newest of what it printed. */
@@ -33,32 +75,65 @@ export interface Target {
   stop(): Promise<void>
 }
 
-export async function startProduct(): Promise<Target> {
+export async function startProduct(): Promise<Target<ProductDoor>> {
   const adminKey = `admin-${randomBytes(16).toString('hex')}`
   const { url, cpuSeconds, output, stop } = await startWorkerd(REPOSITORY, adminKey)
   const client = clientOf(url, adminKey)
+  const openDoor = (app: string) => openProductDoor(url, client, app)
+  return { name: 'product', openDoor, cpuSeconds, output, stop }
+}
+
+/** A new app of a product that runs. */
+export async function openProductDoor(
+  url: string,
+  client: Client,
+  app: string,
+): Promise<ProductDoor> {
+  const { ingestKey, readKey } = await client.makeApp(app)
   return {
-    name: 'product',
-    async openDoor(app) {
-      const { ingestKey } = await client.makeApp(app)
-      return {
-        url: new URL('/v1/logs', url),
-        headers: { authorization: `Bearer ${ingestKey}` },
-        async storage() {
-          const stats = await client.admin<{
-            storage: { rows_written: number; database_bytes: number }
-          }>('GET', `/stats/${app}`)
-          return storageOf(stats.storage)
-        },
+    url: new URL('/v1/logs', url),
+    headers: { authorization: `Bearer ${ingestKey}` },
+    async storage() {
+      const { storage } = await client.admin<{ storage: Parameters<typeof storageOf>[0] }>(
+        'GET',
+        `/stats/${app}`,
+      )
+      return storageOf(storage)
+    },
+    async settle() {
+      const { jobs } = await client.admin<{ jobs: { job_id: string }[] }>('POST', '/flush', {
+        app_id: app,
+      })
+      const path = `/apps/${app}/jobs/${jobs[0]!.job_id}`
+      for (;;) {
+        const { state } = await client.admin<{ state: string }>('GET', path)
+        if (state === 'done') return
+        if (state !== 'running') throw new Error(`a flush of ${app} has ${state}`)
+        await sleep(SETTLE_POLL_MS)
       }
     },
-    cpuSeconds,
-    output,
-    stop,
+    async query(path, parameters) {
+      const sent = await fetch(`${url}/${path}?${new URLSearchParams(parameters)}`, {
+        headers: { authorization: `Bearer ${readKey}` },
+      })
+      const text = await sent.text()
+      const { data } = sent.ok ? (JSON.parse(text) as { data: Answer }) : { data: null }
+      if (data === null || data.partial) throw new Error(`${path} answered ${sent.status} ${text}`)
+      return data
+    },
+    holdings: () => client.admin('GET', `/apps/${app}/storage`),
   }
 }
 
-export async function startBaseline(): Promise<Target> {
+/** Each question is a request that the product works on, so not often. */
+const SETTLE_POLL_MS = 50
+
+export interface BaselineDoor extends Door {
+  /** How many records of a trace there are. */
+  trace(id: string): Promise<number>
+}
+
+export async function startBaseline(): Promise<Target<BaselineDoor>> {
   makeOtlpReader()
   const { url, cpuSeconds, output, stop } = await startWorkerd(BASELINE)
   return {
@@ -70,6 +145,12 @@ export async function startBaseline(): Promise<Target> {
         async storage() {
           const answer = await fetch(`${url}/stats?app=${app}`)
           return storageOf((await answer.json()) as Parameters<typeof storageOf>[0])
+        },
+        // A row is all there is to it.
+        settle: async () => {},
+        async trace(id) {
+          const answer = await fetch(`${url}/logs?app=${app}&trace_id=${id}`)
+          return ((await answer.json()) as { logs: unknown[] }).logs.length
         },
       }
     },

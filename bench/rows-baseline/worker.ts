@@ -22,6 +22,7 @@ export default {
     const stub = env.ROWS.getByName(searchParams.get('app') ?? 'default')
     if (pathname === '/health') return new Response('ok')
     if (pathname === '/stats') return Response.json(await stub.stats())
+    if (pathname === '/logs') return Response.json(await stub.trace(searchParams.get('trace_id')))
     if (pathname !== '/v1/logs' || !request.body)
       return new Response('no such door', { status: 404 })
     const isJson = request.headers.get('content-type') === 'application/json'
@@ -63,6 +64,14 @@ export class Rows extends DurableObject<Env> {
         this.#rowsWritten += this.ctx.storage.sql.exec(INSERT, ...row).rowsWritten
       }
     })
+  }
+
+  /** The records of a trace, newest first, by the index. */
+  trace(id: string | null): { logs: Record<string, SqlStorageValue>[]; ms: number } {
+    const startedMs = Date.now()
+    const text = 'SELECT * FROM logs WHERE trace_id = ? ORDER BY timestamp DESC LIMIT 100'
+    const logs = this.ctx.storage.sql.exec(text, id).toArray()
+    return { logs, ms: Date.now() - startedMs }
   }
 
   stats(): { rows_written: number; database_bytes: number } {
