@@ -137,14 +137,17 @@ function covers({ since, until }: Prepared, minMs: number, maxMs: number): boole
 const countLevels = (levels: number[], mask: number): number =>
   levels.reduce((sum, count, level) => ((mask >> level) & 1 ? sum + count : sum), 0)
 
+/** Whether a filter may hold a token. */
+const testOf = (source: PruneSource, filter: 'ids' | 'words') => (hash: Hash) => {
+  const slice = source.filterSlice(filter, hash)
+  return slice === null || mayContain(slice, hash)
+}
+
 function passesFilters(prepared: Prepared, source: PruneSource): boolean {
-  const isIn = (filter: 'ids' | 'words') => (hash: Hash) => {
-    const slice = source.filterSlice(filter, hash)
-    return slice === null || mayContain(slice, hash)
-  }
-  const isInWords = isIn('words')
+  const isInIds = testOf(source, 'ids')
+  const isInWords = testOf(source, 'words')
   return (
-    prepared.columns.map(({ token }) => token).every(isIn('ids')) &&
+    prepared.columns.every(({ token }) => isInIds(token)) &&
     prepared.words.every(isInWords) &&
     prepared.attributes.every(
       ({ asText, asJson }) => asJson?.tokens.every(isInWords) || asText.every(isInWords),
@@ -159,14 +162,7 @@ function pruneByDetail(prepared: Prepared, detail: BlockDetail, source: PruneSou
     ({ column, value }) => detail.values[column]?.counts.has(value) === false,
   )
   if (lacksValue || hasTwoValues(columns)) return 'values'
-  if (!detail.hasMoreKeys) {
-    const mayBe = ({ key, asJson }: PreparedAttribute) =>
-      detail.keys.some(
-        (known) =>
-          known.key === key && (known.type === 'text' || asJson?.types.includes(known.type)),
-      )
-    if (!attributes.every(mayBe)) return 'values'
-  }
+  if (!attributes.every((attribute) => mayHoldAttribute(attribute, detail, source))) return 'values'
   if (phrases.length === 0 || countLevels(detail.unpatterned, prepared.levelMask) > 0) return 'open'
   const mayHold = detail.patterns.some(
     (pattern) =>
@@ -186,6 +182,21 @@ function mayHoldMinute(prepared: Prepared, { minutes }: BlockDetail): boolean {
         countLevels(one.levels, prepared.levelMask) > 0 && placeOf(prepared, one) !== 'outside',
     )
   )
+}
+
+/** Whether records have the key with a type that the value may be. */
+function mayHoldAttribute(
+  { key, asText, asJson }: PreparedAttribute,
+  { keys, hasMoreKeys }: BlockDetail,
+  source: PruneSource,
+): boolean {
+  if (hasMoreKeys) return true
+  return keys.some((known) => {
+    if (known.key !== key) return false
+    if (known.type !== 'text') return asJson?.types.includes(known.type)
+    // Of a value that is only text the filter was asked.
+    return asJson === null || asText.every(testOf(source, 'words'))
+  })
 }
 
 const hasTwoValues = (columns: Prepared['columns']): boolean =>

@@ -8,7 +8,7 @@ import { sliceOf } from '../../src/block/filter.ts'
 import { openBlock, readGroup } from '../../src/block/parquet.ts'
 import { sealBlocks } from '../../src/block/seal.ts'
 import type { SealedBlock } from '../../src/block/sealed.ts'
-import { storedSegment } from '../../src/block/stored.ts'
+import { keepRows, type StoredBatch, storedSegment } from '../../src/block/stored.ts'
 import type { Condition, RecordFilter } from '../../src/query/plan.ts'
 import { countByCatalog, type PruneSource, preparePrune, prune } from '../../src/query/prune.ts'
 import { Matcher } from '../../src/query/scan.ts'
@@ -18,6 +18,7 @@ import { batchOf, type RecordSpec, randomOf } from '../batches.ts'
 const SEED = Number(process.env.SEED ?? 1)
 const ROUNDS = Number(process.env.ROUNDS ?? 120)
 const FILTERS = 40
+const noPause = async () => {}
 const MINUTE_MS = 60_000
 const START_MS = 1_720_000_020_000
 
@@ -105,6 +106,44 @@ function randomSpecs(random: Random): RecordSpec[] {
   }))
 }
 
+/** A batch of them, some with an attribute column of JSON, as parts whose numbers interleave. */
+function randomParts(random: Random): StoredBatch[] {
+  const { below, pick } = random
+  const batch = batchOf(randomSpecs(random))
+  const rows = Array.from({ length: batch.length }, (_, row) => row)
+  const json = rows.filter(() => below(4) === 0)
+  if (json.length > 0) {
+    const values = json.map(() => pick(JSONS))
+    batch.attributes.push({ key: pick(KEYS), type: 'json', rows: json, values })
+  }
+  const all = storedSegment(batch, 1, START_MS)
+  const side = rows.map(() => below(2))
+  return [1, 0].map((one) =>
+    keepRows(
+      all,
+      rows.filter((row) => side[row] === one),
+    ),
+  )
+}
+
+/** The block as sealed, or as a later job makes it again of some of its records. */
+async function randomBlocks(random: Random): Promise<SealedBlock[]> {
+  const blocks = await sealBlocks(randomParts(random), 0, noPause)
+  if (random.below(3) > 0) return blocks
+  const parts = blocks.flatMap(({ bytes }) => {
+    const file = openBlock(bytes)
+    return file.groups.map((_, group) => {
+      const stored = readGroup(file, group, 'all')
+      const rows = Array.from({ length: stored.batch.length }, (_, row) => row)
+      return keepRows(
+        stored,
+        rows.filter(() => random.below(3) > 0),
+      )
+    })
+  })
+  return sealBlocks(parts, 0, noPause)
+}
+
 /** `__proto__` too: an object literal would lose it. */
 const ownMembers = <T>(members: [string, T][]): Record<string, T> => Object.fromEntries(members)
 const restOf = (members: [string, unknown][]) => JSON.stringify(ownMembers(members))
@@ -180,8 +219,7 @@ describe('prune and countByCatalog', () => {
     const seen = { needless: 0, counted: 0, countedSome: 0 }
     for (let round = 0; round < ROUNDS; round++) {
       const random = randomFrom(SEED * 1_000_003 + round)
-      const parts = [storedSegment(batchOf(randomSpecs(random)), 1, START_MS)]
-      for (const block of await sealBlocks(parts, 0, async () => {})) {
+      for (const block of await randomBlocks(random)) {
         for (let i = 0; i < FILTERS; i++) {
           const filter = randomFilter(random)
           const prepared = preparePrune(filter)
