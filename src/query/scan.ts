@@ -13,6 +13,7 @@ import type { Condition, Plan, Position, RecordFilter } from './plan.ts'
 /** Patterns whose verdict one Matcher keeps: half a kilobyte each, and a block has 256. */
 const VERDICTS_MAX = 10_000
 
+type Verdict = 'every' | 'none' | 'look'
 type WordsCondition = Extract<Condition, { kind: 'words' }>
 type ColumnCondition = Exclude<Condition, WordsCondition>
 
@@ -31,7 +32,7 @@ export class Matcher {
   readonly #conditions: ColumnCondition[]
   readonly #phrases: string[][]
   readonly #holds: (text: string) => boolean
-  readonly #verdicts = new Map<string, 'every' | 'none' | 'look'>()
+  readonly #verdicts = new Map<string, Verdict>()
 
   constructor(filter: RecordFilter) {
     this.needed = neededOf(filter)
@@ -71,14 +72,14 @@ export class Matcher {
 
   #byPattern(patterns: (string | null)[], rows: number[]): Sieved {
     const sieved: Sieved = { sure: [], look: [] }
-    let last: string | null = null
-    let verdict: 'every' | 'none' | 'look' = 'look'
+    // A batch has one string object a pattern, and a map finds its own keys three times as fast.
+    const verdicts = new Map<string | null, Verdict>([[null, 'look']])
     for (const row of rows) {
       const pattern = patterns[row]!
-      // Records of one pattern stand together more often than not.
-      if (pattern !== last) {
-        verdict = pattern === null ? 'look' : this.#verdictOf(pattern)
-        last = pattern
+      let verdict = verdicts.get(pattern)
+      if (verdict === undefined) {
+        verdict = this.#verdictOf(pattern as string)
+        verdicts.set(pattern, verdict)
       }
       if (verdict === 'every') sieved.sure.push(row)
       else if (verdict === 'look') sieved.look.push(row)
@@ -87,10 +88,10 @@ export class Matcher {
   }
 
   /** What a pattern says of all phrases together. */
-  #verdictOf(pattern: string): 'every' | 'none' | 'look' {
+  #verdictOf(pattern: string): Verdict {
     const known = this.#verdicts.get(pattern)
     if (known !== undefined) return known
-    let verdict: 'every' | 'none' | 'look' = 'every'
+    let verdict: Verdict = 'every'
     for (const phrase of this.#phrases) {
       const one = phraseInPattern(pattern, phrase)
       if (one !== 'every') verdict = one

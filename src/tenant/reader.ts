@@ -245,13 +245,7 @@ export class Reader {
     const { source, candidate } = pass
     const { from } = candidate
     try {
-      if (from.kind === 'segments') await this.#scanSegments(pass, from)
-      else if (from.kind === 'block')
-        await this.#scanBlock(
-          pass,
-          readable(() => openBlock(from.bytes)),
-        )
-      else {
+      if (from.kind === 'object') {
         const read = await this.#cold.take(from)
         this.#objectsRead++
         if (read.kind === 'gone' && !isAgain) return this.#askAgain(pass)
@@ -260,7 +254,10 @@ export class Reader {
           return null
         }
         await this.#scanBlock(pass, read.file)
-      }
+      } else if (from.kind === 'block') {
+        const file = readable(() => openBlock(from.bytes))
+        await this.#scanBlock(pass, file)
+      } else await this.#scanSegments(pass, from)
     } catch (e) {
       // Bytes that were stored and can not be read: the answer says so and shows the rest.
       if (!(e instanceof Unreadable)) throw e
