@@ -6,6 +6,7 @@
 // leaves hidden records out. A tombstone ends once a walk that began after it has passed all blocks;
 // one that met a block it could not read begins again later, and the tombstone goes on hiding.
 
+import { createHash } from 'node:crypto'
 import { readObject } from '../archive/objects.ts'
 import type { RecordFilter } from '../query/plan.ts'
 import { planFilter } from '../query/plan.ts'
@@ -83,7 +84,7 @@ export class Deletions {
   }
 
   #touches({ tombstone, match }: Reach, block: BlockRow): boolean {
-    if (block.firstSeq > tombstone.maxSeq) return false
+    if (block.firstSeq > tombstone.maxSeq || block.lastSeq < tombstone.fromSeq) return false
     return prune(match, block, this.#home.store.catalog.sourceOf(block)) === 'open'
   }
 
@@ -130,24 +131,26 @@ export class Deletions {
     )
   }
 
-  async #end(walk: Walk): Promise<void> {
+  async #end({ reaches, failures }: Walk): Promise<void> {
     const { store } = this.#home
-    const { ledger } = store
-    const failures = [...walk.failures, ...this.#unsealed(walk)]
     this.#walk = null
-    if (failures.length > 0) {
-      const error = failures.slice(0, 3).join('; ')
-      for (const { tombstone } of walk.reaches) this.#saveTask(tombstone, { error })
-      throw new Error(error)
+    const held = new Set<string>()
+    const done: StoredTombstone[] = []
+    for (const { tombstone } of reaches) {
+      const left = [...failures, ...this.#unsealed(tombstone)]
+      for (const text of left) held.add(text)
+      if (left.length === 0) done.push(tombstone)
+      else this.#saveTask(tombstone, { error: left.slice(0, 3).join('; ') })
     }
-    if (walk.reaches.some(({ tombstone }) => this.#mayHaveRemoved(tombstone))) {
+    if (done.some((tombstone) => this.#mayHaveRemoved(tombstone))) {
       await store.sweepPatterns(() => new Promise((resolve) => setTimeout(resolve, 0)))
       if (this.#home.isGone()) return
     }
-    for (const { tombstone } of walk.reaches) {
-      ledger.endTombstone(tombstone.id)
+    for (const tombstone of done) {
+      store.ledger.endTombstone(tombstone.id)
       this.#saveTask(tombstone, { state: 'done', doneMs: Date.now(), error: null })
     }
+    if (held.size > 0) throw new Error([...held].slice(0, 3).join('; '))
   }
 
   /** Whether records were left out for it, before a restart too and by whatever job; of retention nobody counts. */
@@ -156,15 +159,19 @@ export class Deletions {
     return task === undefined || task.records > 0
   }
 
-  /** Rows of the wal that hold hidden records still; sealing takes them out, unless it fails. */
-  #unsealed({ reaches }: Walk): string[] {
+  /**
+   * Rows of the wal that hold hidden records still; sealing takes them out, unless it fails. Rows that
+   * can not be sealed can not expire either: they are for a person to look at.
+   */
+  #unsealed({ jobId, maxSeq }: StoredTombstone): string[] {
     const { wal, ledger } = this.#home.store
-    const maxSeq = Math.max(0, ...reaches.map(({ tombstone }) => tombstone.maxSeq))
     const left: string[] = []
     for (let row = 0; row < wal.length; row++) {
       const seq = wal.seq[row]!
       if (seq > maxSeq) break
-      left.push(`unsealed row ${seq}: ${ledger.poison.get(seq)?.error ?? 'not sealed yet'}`)
+      const poison = ledger.poison.get(seq)
+      if (poison && jobId === null) continue
+      left.push(`unsealed row ${seq}: ${poison?.error ?? 'not sealed yet'}`)
     }
     return left
   }
@@ -182,35 +189,57 @@ export class Deletions {
 
   /**
    * Makes each retention rule the tombstone of today: its filter and none of the earlier rules',
-   * received before the first day it keeps. A rule that touches nothing makes none.
+   * received before the first day it keeps. A rule that touches nothing makes none. What the same rule
+   * took on an earlier day is not looked at again, or every day would read the whole archive.
    */
   async expire({ retention }: Settings): Promise<void> {
     const { store } = this.#home
     const { ledger, catalog } = store
     const nowMs = Date.now()
     const today = Math.floor(nowMs / DAY_MS) * DAY_MS
-    const earlier: RecordFilter[] = []
-    for (const rule of retention) {
-      const filter = rule.filter === null ? EVERYTHING : planned(rule.filter, nowMs)
-      const unless = [...earlier]
-      earlier.push(filter)
-      const maxSeq = lastSeqBefore(catalog.blocks, store.wal, today - rule.days * DAY_MS)
-      if (maxSeq === 0) continue
-      const match = preparePrune(filter)
-      const touches = catalog.blocks.some(
-        (block) =>
-          block.firstSeq <= maxSeq && prune(match, block, catalog.sourceOf(block)) === 'open',
-      )
-      // Rows that can not be sealed can not expire either: they are for a person to look at.
-      const isUnsealed = (seq: number) => seq <= maxSeq && !ledger.poison.has(seq)
-      const hasUnsealed = store.wal.seq.subarray(0, store.wal.length).some(isUnsealed)
-      if (!touches && !hasUnsealed) continue
-      ledger.addTombstone({ jobId: null, maxSeq, match: filter, unless, nowMs })
+    const filters = retention.map(({ filter }) =>
+      filter === null ? EVERYTHING : planned(filter, nowMs),
+    )
+    // What is poison may be sealed one day, and is then looked at.
+    const soundSeq = Math.min(Number.MAX_SAFE_INTEGER, ...ledger.poison.keys()) - 1
+    const expired = store.expired
+    const upTo: Record<string, number> = {}
+    for (const [i, match] of filters.entries()) {
+      const unless = filters.slice(0, i)
+      const maxSeq = lastSeqBefore(catalog.blocks, store.wal, today - retention[i]!.days * DAY_MS)
+      const rule = nameOf({ match, unless })
+      const doneSeq = Math.min(expired.upTo[rule] ?? 0, soundSeq)
+      upTo[rule] = Math.max(doneSeq, Math.min(maxSeq, soundSeq))
+      // One that met what it could not read is still in force: the new one takes its place.
+      const waiting = ledger.tombstones.find((one) => one.jobId === null && nameOf(one) === rule)
+      const fromSeq = waiting?.fromSeq ?? doneSeq + 1
+      if (maxSeq < fromSeq || maxSeq === waiting?.maxSeq) continue
+      if (!this.#holdsAny(match, fromSeq, maxSeq)) continue
+      if (waiting) ledger.endTombstone(waiting.id)
+      ledger.addTombstone({ jobId: null, fromSeq, maxSeq, match, unless, nowMs })
     }
     ledger.dropOldTasks(nowMs)
-    store.expiredDay = new Date(today).toISOString().slice(0, 10)
+    store.expired = { day: new Date(today).toISOString().slice(0, 10), upTo }
+  }
+
+  /** Whether there may be matches among records of these numbers. */
+  #holdsAny(filter: RecordFilter, fromSeq: number, maxSeq: number): boolean {
+    const { catalog, wal, ledger } = this.#home.store
+    const match = preparePrune(filter)
+    const inBlocks = catalog.blocks.some(
+      (block) =>
+        block.lastSeq >= fromSeq &&
+        block.firstSeq <= maxSeq &&
+        prune(match, block, catalog.sourceOf(block)) === 'open',
+    )
+    const isUnsealed = (seq: number) => seq <= maxSeq && !ledger.poison.has(seq)
+    return inBlocks || wal.seq.subarray(0, wal.length).some(isUnsealed)
   }
 }
+
+/** Names a rule, in few bytes, by all that decides what it takes but its days. */
+const nameOf = ({ match, unless }: Pick<StoredTombstone, 'match' | 'unless'>) =>
+  createHash('sha256').update(JSON.stringify({ match, unless })).digest('hex').slice(0, 32)
 
 function planned(filter: NonNullable<Settings['retention'][number]['filter']>, nowMs: number) {
   const plan = planFilter(filter, nowMs)

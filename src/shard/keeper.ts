@@ -146,14 +146,14 @@ export class Keeper {
       case 'purge':
         return store.ledger.tombstones.length > 0 ? 0 : null
       case 'compact':
-        return chooseCompaction(blocks, this.#closedBeforeMs(), this.#unmergeable) ? 0 : null
+        return this.#chooseCompaction() ? 0 : null
       case 'archive':
         return this.#home.archive === null ? null : archiveDueMs(blocks, this.#window())
       case 'flush':
         return this.#flushes().length > 0 && this.#isFlushed() ? 0 : null
       case 'expire': {
         const days = (this.#settings?.retention ?? [{ days: 30 }]).map((rule) => rule.days)
-        return expireDueMs(blocks, store.wal, Math.min(...days), store.expiredDay)
+        return expireDueMs(blocks, store.wal, Math.min(...days), store.expired.day)
       }
       case 'sweep':
         return this.#sweepMs()
@@ -200,7 +200,7 @@ export class Keeper {
       const bytes = store.readSegments(seq)
       if (bytes) sources.push({ kind: 'segments', seq, receivedMs, bytes })
     }
-    const tombstones = store.ledger.tombstones.map(({ jobId: _, ...tombstone }) => tombstone)
+    const tombstones = store.ledger.inForce()
     const built = await this.#home.build({ shard, sources, tombstones })
     if (this.#home.isGone()) return
     const nowMs = Date.now()
@@ -235,7 +235,7 @@ export class Keeper {
 
   async #compact(): Promise<void> {
     const { store, shard } = this.#home
-    const blocks = chooseCompaction(store.catalog.blocks, this.#closedBeforeMs(), this.#unmergeable)
+    const blocks = this.#chooseCompaction()
     if (!blocks) return
     const began = store.ledger.lastTombstone
     const sources: BuildSource[] = []
@@ -243,7 +243,7 @@ export class Keeper {
       const bytes = store.catalog.readBytes(id)
       if (bytes) sources.push({ kind: 'block', bytes })
     }
-    const tombstones = store.ledger.tombstones.map(({ jobId: _, ...tombstone }) => tombstone)
+    const tombstones = store.ledger.inForce()
     const built = await this.#home.build({ shard, sources, tombstones })
     if (this.#home.isGone()) return
     if (!built.ok) {
@@ -259,6 +259,11 @@ export class Keeper {
     store.replace({ wal: [], blocks, added, removed: built.data.removed }, Date.now())
   }
 
+  #chooseCompaction(): BlockRow[] | null {
+    const { catalog, wal } = this.#home.store
+    return chooseCompaction(catalog.blocks, wal, this.#closedBeforeMs(), this.#unmergeable)
+  }
+
   /** Before it, days are over: nothing small will join their blocks any more. */
   #closedBeforeMs(): number {
     const today = Math.floor(Date.now() / DAY_MS) * DAY_MS
@@ -269,7 +274,7 @@ export class Keeper {
   async #rebuild(source: BlockRow, bytes: Uint8Array): Promise<boolean> {
     const { store, shard } = this.#home
     const began = store.ledger.lastTombstone
-    const tombstones = store.ledger.tombstones.map(({ jobId: _, ...tombstone }) => tombstone)
+    const tombstones = store.ledger.inForce()
     const built = await this.#home.build({
       shard,
       sources: [{ kind: 'block', bytes }],

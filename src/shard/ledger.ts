@@ -17,6 +17,8 @@ export interface Task extends JobView {
 export interface StoredTombstone extends Tombstone {
   /** The task it belongs to; null: a retention rule's. */
   jobId: string | null
+  /** Records below have been looked at already, on an earlier day of the same rule. */
+  fromSeq: number
 }
 
 export interface PendingObject {
@@ -73,7 +75,10 @@ export class Ledger {
     this.jobs.clear()
     this.poison.clear()
     for (const row of this.#sql.exec<TombstoneRow>('select * from tombstone order by id')) {
-      const filters = JSON.parse(row.filters) as Pick<Tombstone, 'match' | 'unless'>
+      const filters = JSON.parse(row.filters) as Pick<
+        StoredTombstone,
+        'match' | 'unless' | 'fromSeq'
+      >
       this.tombstones.push({ id: row.id, jobId: row.job_id, maxSeq: row.max_seq, ...filters })
     }
     for (const row of this.#sql.exec<TaskRow>('select * from task')) {
@@ -96,16 +101,22 @@ export class Ledger {
     this.lastTombstone = Math.max(this.lastTombstone, Number(last?.value ?? 0))
   }
 
+  /** The deletions in force, as far as those who leave hidden records out need them. */
+  inForce(): Tombstone[] {
+    return this.tombstones.map(({ id, maxSeq, match, unless }) => ({ id, maxSeq, match, unless }))
+  }
+
   // Deletions. To be called in a transaction.
 
   addTombstone(tombstone: {
     jobId: string | null
+    fromSeq: number
     maxSeq: number
     match: RecordFilter
     unless: RecordFilter[]
     nowMs: number
   }): void {
-    const { jobId, maxSeq, match, unless, nowMs } = tombstone
+    const { jobId, fromSeq, maxSeq, match, unless, nowMs } = tombstone
     const id = ++this.lastTombstone
     this.#write("insert or replace into meta (key, value) values ('tombstone', ?)", id)
     this.#write(
@@ -114,9 +125,9 @@ export class Ledger {
       jobId,
       maxSeq,
       nowMs,
-      JSON.stringify({ match, unless }),
+      JSON.stringify({ match, unless, fromSeq }),
     )
-    this.tombstones.push({ id, jobId, maxSeq, match, unless })
+    this.tombstones.push({ id, jobId, fromSeq, maxSeq, match, unless })
   }
 
   /** Its records are gone, and with them the text of its filter. */

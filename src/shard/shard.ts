@@ -110,7 +110,7 @@ export class LogShard extends DurableObject<Env> {
       maxSeq,
     }
     const { chosen, ...reply } = chooseCandidates(holdings, { ...request, bytesMax })
-    const tombstones = ledger.tombstones.map(({ jobId: _, ...tombstone }) => tombstone)
+    const tombstones = ledger.inForce()
     return ok({ ...reply, candidates: chosen.map((row) => this.#candidateOf(row)), tombstones })
   }
 
@@ -179,7 +179,7 @@ export class LogShard extends DurableObject<Env> {
       try {
         this.ctx.storage.transactionSync(() => {
           ledger.saveTask(newTask(jobId, { kind: 'delete', maxSeq, olderThanMs: null, nowMs }))
-          ledger.addTombstone({ jobId, maxSeq, match, unless: [], nowMs })
+          ledger.addTombstone({ jobId, fromSeq: 1, maxSeq, match, unless: [], nowMs })
         })
       } catch (e) {
         // A repetition must not take it for done.

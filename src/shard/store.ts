@@ -377,13 +377,17 @@ export class BlockStore {
     this.#rowsWritten += this.#setMeta('name', name)
   }
 
-  /** The last UTC day on which retention was looked at, or ''. */
-  get expiredDay(): string {
-    return this.#meta('expired_day') ?? ''
+  /**
+   * The last UTC day on which retention was looked at, or ''; and up to which sequence number each
+   * rule was carried out, or is by a tombstone in force.
+   */
+  get expired(): { day: string; upTo: Record<string, number> } {
+    const expired = this.#meta('expired')
+    return expired === null ? { day: '', upTo: {} } : JSON.parse(expired)
   }
 
-  set expiredDay(day: string) {
-    this.#rowsWritten += this.#setMeta('expired_day', day)
+  set expired(expired: { day: string; upTo: Record<string, number> }) {
+    this.#rowsWritten += this.#setMeta('expired', JSON.stringify(expired))
   }
 
   /** Counts by UTC day received, oldest first; what was deleted since still counts. */

@@ -2,7 +2,8 @@
 // A shard of an app of its own, and what tests ask of it.
 
 import { env } from 'cloudflare:workers'
-import { encodeSegments } from '../../src/block/segment.ts'
+import { openBlock, readGroup } from '../../src/block/parquet.ts'
+import { decodeSegment, encodeSegments, unpackSegments } from '../../src/block/segment.ts'
 import type { Result } from '../../src/result.ts'
 import type { CandidatesReply, CandidatesRequest } from '../../src/shard/candidates.ts'
 import type { Stored } from '../../src/shard/commit.ts'
@@ -84,4 +85,26 @@ export function appendOf(records: (string | RecordSpec)[], id: number | null = n
 export function must<T>(result: Result<T>): T {
   if (!result.ok) throw new Error(result.error.message)
   return result.data
+}
+
+/** The messages of all that candidates bring, in order of arrival. */
+export async function messagesOf({ candidates }: CandidatesReply): Promise<string[]> {
+  const found: [number, string][] = []
+  for (const { seq, from } of candidates) {
+    if (from.kind === 'segments') {
+      const messages = unpackSegments(from.bytes).flatMap((bytes) => decodeSegment(bytes).message)
+      found.push(...messages.map((text, i): [number, string] => [seq + i, text]))
+      continue
+    }
+    const bytes =
+      from.kind === 'block'
+        ? from.bytes
+        : new Uint8Array(await (await env.ARCHIVE!.get(from.key))!.arrayBuffer())
+    const file = openBlock(bytes)
+    for (let group = 0; group < file.groups.length; group++) {
+      const { seqs, batch } = readGroup(file, group, 'all')
+      found.push(...batch.message.map((text, row): [number, string] => [seqs[row]!, text]))
+    }
+  }
+  return found.sort(([a], [b]) => a - b).map(([, text]) => text)
 }

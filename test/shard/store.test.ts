@@ -131,6 +131,7 @@ async function filled(storage: DurableObjectStorage) {
   storage.transactionSync(() =>
     store.ledger.addTombstone({
       jobId: 'job_1',
+      fromSeq: 1,
       maxSeq: 3,
       match: everything,
       unless: [],
@@ -314,7 +315,7 @@ describe('rows written', () => {
       const { store, replacement } = await filled(storage)
       store.replace(replacement, T + 1)
       store.name = 'a-0'
-      store.expiredDay = '2026-03-10'
+      store.expired = { day: '2026-03-10', upTo: {} }
       store.addNotes({ a: 1, b: 2 }, T)
       store.ledger.noteJob('seal', null, T)
       store.ledger.noteDeleted(store.ledger.objects.get('k1')!, true, T)
