@@ -59,6 +59,7 @@ export const readBools = (file: Uint8Array, place: ChunkPlace): Decoded<boolean>
 export function readTimes(file: Uint8Array, place: ChunkPlace): { ms: number[]; ns: number[] } {
   const left: number[] = []
   const decoded = decodeChunk(file, place, timesInto(left))
+  if (left.length !== decoded.values.length) throw new Error('times in several pages')
   return { ms: spread(decoded, -1), ns: spread({ ...decoded, values: left }, 0) }
 }
 
@@ -273,8 +274,9 @@ const LONGS: Coder<number> = {
     const { first, steps } = decodeDelta(bytes, at, count)
     const values = new Array<number>(count)
     let value = Number(first)
-    for (let i = 0; i < count; i++) {
-      if (i > 0) value += steps[i - 1]!
+    values[0] = value
+    for (let i = 1; i < count; i++) {
+      value += steps[i - 1]!
       values[i] = value
     }
     return values
@@ -293,29 +295,29 @@ const BOOLS: Coder<boolean> = {
   },
 }
 
-/** Gives milliseconds, and pushes the nanoseconds left of each value. */
+/** Gives milliseconds, and fills `left` with the nanoseconds left of each value: of one page. */
 const timesInto = (left: number[]): Coder<number> => ({
-  plain: (bytes, at, count) =>
-    Array.from(longsAt(bytes, at, count), (value) => {
-      left.push(Number(value % 1_000_000n))
-      return Number(value / 1_000_000n)
-    }),
+  plain(bytes, at, count) {
+    const values = longsAt(bytes, at, count)
+    for (let i = 0; i < count; i++) left[i] = Number(values[i]! % 1_000_000n)
+    return Array.from(values, (value) => Number(value / 1_000_000n))
+  },
   steps(bytes, at, count) {
     const { first, steps } = decodeDelta(bytes, at, count)
     const values = new Array<number>(count)
     let ms = Number(first / 1_000_000n)
     let ns = Number(first % 1_000_000n)
-    for (let i = 0; i < count; i++) {
-      if (i > 0) {
-        ns += steps[i - 1]!
-        if (ns < 0 || ns >= 1e6) {
-          const carried = Math.floor(ns / 1e6)
-          ms += carried
-          ns -= carried * 1e6
-        }
+    values[0] = ms
+    left[0] = ns
+    for (let i = 1; i < count; i++) {
+      ns += steps[i - 1]!
+      if (ns < 0 || ns >= 1e6) {
+        const carried = Math.floor(ns / 1e6)
+        ms += carried
+        ns -= carried * 1e6
       }
       values[i] = ms
-      left.push(ns)
+      left[i] = ns
     }
     return values
   },

@@ -54,13 +54,15 @@ export interface Chunk {
   /** The length of the dictionary page in `bytes`, which is the first; 0 for none. */
   dictionaryBytes: number
   rawBytes: number
+  /** The least and the greatest value, for readers that skip by them; null where nobody would. */
+  bounds: [bigint, bigint] | null
   bytes: Uint8Array[]
 }
 
 export function writeChunk(writer: ByteWriter, spec: ColumnSpec, chunk: Chunk): ColumnChunk {
   const start = writer.offset
   for (const bytes of chunk.bytes) writer.appendBytes(bytes)
-  const { rows, isGzip, encodings, dictionaryBytes, rawBytes } = chunk
+  const { rows, isGzip, encodings, dictionaryBytes, rawBytes, bounds } = chunk
   return {
     file_offset: BigInt(start),
     meta_data: {
@@ -73,6 +75,7 @@ export function writeChunk(writer: ByteWriter, spec: ColumnSpec, chunk: Chunk): 
       total_compressed_size: BigInt(writer.offset - start),
       data_page_offset: BigInt(start + dictionaryBytes),
       ...(dictionaryBytes > 0 && { dictionary_page_offset: BigInt(start) }),
+      ...(bounds && { statistics: { min_value: bounds[0], max_value: bounds[1], null_count: 0n } }),
     },
   }
 }
@@ -84,7 +87,16 @@ export function* encodeChunk(spec: ColumnSpec, column: ColumnValues): Generator<
   const size = (dictionary?.bytes.length ?? 0) + first.bytes.length
   const isGzip = !isDense && (pages.length > 1 || size >= GZIP_BYTES_MIN)
   const encodings = new Set<Encoding>(spec.isRequired ? [] : ['RLE'])
-  const chunk: Chunk = { rows, isGzip, encodings: [], dictionaryBytes: 0, rawBytes: 0, bytes: [] }
+  const bounds = spec.isRequired ? boundsOf(column) : null
+  const chunk: Chunk = {
+    rows,
+    isGzip,
+    encodings: [],
+    dictionaryBytes: 0,
+    rawBytes: 0,
+    bounds,
+    bytes: [],
+  }
   const add = (page: Page, isDictionary: boolean) => {
     if (page.bytes.length > PAGE_BYTES_MAX) bug(`a page of ${page.bytes.length} bytes`)
     const packed = isGzip ? gzipSync(page.bytes, GZIP) : page.bytes
@@ -119,6 +131,23 @@ function headerOf(page: Page, packed: Uint8Array, isGzip: boolean, isDictionary:
       : { data_page_header: { num_values, encoding, ...level } }),
   })
   return writer.getBytes()
+}
+
+function boundsOf(column: ColumnValues): [bigint, bigint] | null {
+  if (column.kind !== 'time' && column.kind !== 'long') return null
+  const values = column.kind === 'time' ? column.ms : (column.values as number[])
+  const ns = (row: number) => (column.kind === 'time' ? (column.ns?.[row] ?? 0) : 0)
+  let least = 0
+  let most = 0
+  for (let row = 1; row < values.length; row++) {
+    if (values[row]! < values[least]!) least = row
+    else if (values[row] === values[least] && ns(row) < ns(least)) least = row
+    if (values[row]! > values[most]!) most = row
+    else if (values[row] === values[most] && ns(row) > ns(most)) most = row
+  }
+  const bound = (row: number) =>
+    column.kind === 'time' ? nanoseconds(values[row]!, ns(row)) : BigInt(values[row]!)
+  return [bound(least), bound(most)]
 }
 
 interface Encoded {
@@ -236,7 +265,7 @@ function dictionaryOf<T>(values: (T | null)[]): { dictionary: T[]; count: number
     }
     placesScratch[count++] = place
   }
-  return { dictionary: [...index.keys()], count }
+  return index.size > Math.max(1, count >> 1) ? null : { dictionary: [...index.keys()], count }
 }
 
 /** Dictionary and places as dictionaryOf left them; null where the dictionary is too large a page. */

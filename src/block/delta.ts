@@ -47,14 +47,18 @@ function widthOf(above: Float64Array, from: number): number {
   return most < 2 ** 32 ? 32 - Math.clz32(most) : 32 + (32 - Math.clz32(most / 2 ** 32))
 }
 
+/** What is being written: a page's worth is copied out at its end, and nothing yields before. */
+let scratch = new Uint8Array(64 * 1024)
+
 class BitWriter {
-  #bytes: Uint8Array
+  readonly #bytes: Uint8Array
   #at = 0
   #held = 0
   #heldBits = 0
 
   constructor(bytesMax: number) {
-    this.#bytes = new Uint8Array(bytesMax)
+    if (scratch.length < bytesMax) scratch = new Uint8Array(bytesMax)
+    this.#bytes = scratch
   }
 
   byte(value: number): void {
@@ -123,7 +127,7 @@ class BitWriter {
   }
 
   done(): Uint8Array {
-    return this.#bytes.subarray(0, this.#at)
+    return this.#bytes.slice(0, this.#at)
   }
 }
 
@@ -199,18 +203,25 @@ class BitReader {
     if (!(width <= 53) || this.at > this.#bytes.length) {
       throw new Error(`steps cut off at byte ${start}`)
     }
-    let bit = start * 8
-    for (let i = from; i < to; i++) {
-      let value: number
-      if (width <= 24) value = bitsAt(this.#bytes, bit, width)
-      else {
-        value = bitsAt(this.#bytes, bit, 24)
-        const middle = Math.min(24, width - 24)
-        value += bitsAt(this.#bytes, bit + 24, middle) * 2 ** 24
-        if (width > 48) value += bitsAt(this.#bytes, bit + 48, width - 48) * 2 ** 48
+    if (width <= 24) {
+      const bytes = this.#bytes
+      const mask = (1 << width) - 1
+      let at = start
+      let held = 0
+      let heldBits = 0
+      for (let i = from; i < to; i++) {
+        for (; heldBits < width; heldBits += 8) held |= bytes[at++]! << heldBits
+        out[i] = least + (held & mask)
+        held >>>= width
+        heldBits -= width
       }
+      return
+    }
+    for (let i = from, bit = start * 8; i < to; i++, bit += width) {
+      let value = bitsAt(this.#bytes, bit, 24)
+      value += bitsAt(this.#bytes, bit + 24, Math.min(24, width - 24)) * 2 ** 24
+      if (width > 48) value += bitsAt(this.#bytes, bit + 48, width - 48) * 2 ** 48
       out[i] = least + value
-      bit += width
     }
   }
 }
@@ -258,6 +269,7 @@ export function decodeHybrid(
 ): void {
   if (width > 16) throw new Error(`values of ${width} bits`)
   const count = out.length
+  const mask = (1 << width) - 1
   let pos = at
   let done = 0
   while (done < count) {
@@ -275,10 +287,14 @@ export function decodeHybrid(
       const size = length * width
       if (size > end - pos) throw new Error(`bits run past byte ${end}`)
       const to = Math.min(count, done + length * 8)
-      let bit = pos * 8
+      let from = pos
+      let held = 0
+      let heldBits = 0
       for (; done < to; done++) {
-        out[done] = bitsAt(bytes, bit, width)
-        bit += width
+        for (; heldBits < width; heldBits += 8) held |= bytes[from++]! << heldBits
+        out[done] = held & mask
+        held >>>= width
+        heldBits -= width
       }
       pos += size
     } else {

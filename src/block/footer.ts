@@ -28,7 +28,8 @@ export function writeFooter(writer: ByteWriter, columns: ColumnSpec[], groups: G
   const records = groups.reduce((sum, group) => sum + group.records, 0)
   const metadata: FileMetaData = {
     version: 2,
-    created_by: 'worker-logs',
+    // In the form that readers parse: of others they doubt the statistics.
+    created_by: `worker-logs version ${BLOCK_VERSION}.0.0`,
     schema: [{ name: 'root', num_children: columns.length }, ...columns.map(elementOf)],
     num_rows: BigInt(records),
     row_groups: groups.map(rowGroupOf),

@@ -202,14 +202,17 @@ function contextPlaces(
   })
   const placeOf = new Int32Array(texts.length).fill(-1)
   const all = new Map<string, number>()
-  const places = Uint32Array.from(pick(order, range, flat(numbers)), (number) => {
+  const named = pick(order, range, flat(numbers))
+  const places = new Uint32Array(named.length)
+  for (let row = 0; row < named.length; row++) {
+    const number = named[row]!
     if (placeOf[number]! < 0) {
       const text = texts[number]!
       placeOf[number] = all.get(text) ?? all.size
       all.set(text, placeOf[number]!)
     }
-    return placeOf[number]!
-  })
+    places[row] = placeOf[number]!
+  }
   return { kind: 'places', dictionary: [...all.keys()], places }
 }
 

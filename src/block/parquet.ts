@@ -10,6 +10,7 @@
 //   gather.ts  parts to values      chunk-write.ts  values to pages      layout.ts  which columns
 //                                   chunk-read.ts   pages to values      footer.ts  where they lie
 
+import { Buffer } from 'node:buffer'
 import { ByteWriter } from 'hyparquet-writer'
 import {
   type AttributeColumn,
@@ -112,11 +113,12 @@ export function* readGroupSteps(
   const wants = (name: ColumnName) => needed === 'all' || needed.columns.has(name)
   const place = (name: string) => placeOf(file, group, name)
   const texts = (name: string) => readTexts(file.bytes, place(name))
+  const columns: { place: ChunkPlace; texts: Decoded<string> }[] = []
   const text = (name: string) => spread(texts(name), null)
-  const receivedMs = Float64Array.from(readTimes(file.bytes, place('received_time')).ms)
+  const receivedMs = new Float64Array(readTimes(file.bytes, place('received_time')).ms)
   const batch = emptyBatch(receivedMs[0]!)
   batch.length = receivedMs.length
-  const seqs = Float64Array.from(spread(readLongs(file.bytes, place('seq')), 0))
+  const seqs = new Float64Array(spread(readLongs(file.bytes, place('seq')), 0))
   const time = readTimes(file.bytes, place('timestamp'))
   batch.timeMs = time.ms
   batch.timeNs = time.ns
@@ -133,7 +135,8 @@ export function* readGroupSteps(
   yield
   for (const name of TEXT_COLUMNS) {
     if (!wants(name)) continue
-    batch.text[name] = text(name)
+    columns.push({ place: place(name), texts: texts(name) })
+    batch.text[name] = spread(columns.at(-1)!.texts, null)
     yield
   }
   if (wants('message')) batch.message = spread(texts('message'), '')
@@ -147,7 +150,13 @@ export function* readGroupSteps(
   for (const [at, name] of file.names.entries()) {
     const attribute = attributeOf(name)
     if (!attribute || (keys && !keys.has(attribute.key))) continue
-    const column = readAttribute(file.bytes, file.chunks[group]![at]!, attribute)
+    const place = file.chunks[group]![at]!
+    const twin = columns.find((column) => isSame(file.bytes, column.place, place))
+    const { key, type } = attribute
+    const column =
+      twin && type === 'text'
+        ? { key, type, ...sparse(twin.texts) }
+        : readAttribute(file.bytes, place, attribute)
     if (column.rows.length > 0) batch.attributes.push(column)
     yield
   }
@@ -160,6 +169,13 @@ function placeOf({ names, chunks }: BlockFile, group: number, name: string): Chu
   const place = chunks[group]?.[names.indexOf(name)]
   if (!place) throw new Error(`no column ${name} in group ${group}`)
   return place
+}
+
+/** Whether two columns are the same, byte for byte: an attribute that fills a column is written twice. */
+function isSame(file: Uint8Array, a: ChunkPlace, b: ChunkPlace): boolean {
+  if (a.bytes !== b.bytes) return false
+  const bytes = ({ start, bytes }: ChunkPlace) => file.subarray(start, start + bytes)
+  return Buffer.compare(bytes(a), bytes(b)) === 0
 }
 
 function levelsOf(texts: Decoded<string>): number[] {
