@@ -53,19 +53,6 @@ export class WalIndex {
     if (to < this.seq.length / 4) this.#resize(Math.max(ROWS_MIN, to * 2))
   }
 
-  /** The row that holds a record, or -1. */
-  rowOf(seq: number): number {
-    let low = 0
-    let high = this.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (this.seq[middle]! <= seq) low = middle + 1
-      else high = middle
-    }
-    const row = low - 1
-    return row >= 0 && seq < this.seq[row]! + this.records[row]! ? row : -1
-  }
-
   #columns() {
     const { seq, receivedMs, minMs, maxMs, records, bytes, levelMask } = this
     return [seq, receivedMs, minMs, maxMs, records, bytes, levelMask]

@@ -112,6 +112,24 @@ describe('LogShard', () => {
   })
 })
 
+describe('a caller that believes in fewer shards than there are', () => {
+  it('is told so, whatever it asks, and stores nothing', async () => {
+    const { stub, tenant, copy } = await shardOf('raised')
+    await stub().configure(copy(1000, { tenant: { ...tenant, shards: 4 } }))
+    const stale = { ok: false, error: { code: 'conflict', details: { stale: true } } }
+    const caller = { keyId: null, shards: 3 }
+    expect(await stub().append(caller, appendOf(['a']))).toMatchObject(stale)
+    expect(await stub().candidates(caller, ALL)).toMatchObject(stale)
+    expect(await stub().stats(caller)).toMatchObject(stale)
+    expect(await stub().storage(caller)).toMatchObject(stale)
+    expect(await stub().flush(caller, { jobId: 'job_1', olderThanMs: 0 })).toMatchObject(stale)
+    for (const shards of [4, 5])
+      expect(await stub().candidates({ keyId: null, shards }, ALL)).toMatchObject({
+        data: { maxSeq: 0 },
+      })
+  })
+})
+
 describe('an eviction', () => {
   it('loses no count: days, levels, notes of records and of refused requests', async () => {
     const { stub } = await shardOf('counted')
