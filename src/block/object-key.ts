@@ -22,6 +22,9 @@ export function objectKey({ appId, tenantId, day, shard, firstSeq, blockId }: Ob
   return `${folderOf(appId)}date=${day}/${tenantId.slice(0, OWNER_CHARS)}-${shard}-${firstSeq}-g${blockId}.parquet`
 }
 
+/** The id of the block that a key is about. */
+export const blockIdOf = (key: string) => Number(/-g(\d+)\.parquet$/.exec(key)?.[1] ?? Number.NaN)
+
 /** What the keys of an app begin with, and of every other app of that name before it. */
 export const folderOf = (appId: string) => `${appId}/`
 

@@ -7,7 +7,7 @@
 // and a deletion may come in force: what was built before it is thrown away and built again.
 
 import { deleteObject, writeObject } from '../archive/objects.ts'
-import { objectKey } from '../block/object-key.ts'
+import { blockIdOf, objectKey } from '../block/object-key.ts'
 import type { SealedBlock } from '../block/sealed.ts'
 import type { Result } from '../result.ts'
 import type { KeyCopy } from '../tenant/registry.ts'
@@ -15,7 +15,7 @@ import type { Settings } from '../tenant/settings.ts'
 import type { BlockRow, NewBlock } from './catalog.ts'
 import { Deletions } from './deletions.ts'
 import { firstDue, type JobName, type JobTimes, nextAlarmMs } from './jobs.ts'
-import { ERROR_CHARS_MAX, type Poison } from './ledger.ts'
+import { ERROR_CHARS_MAX, type PendingObject, type Poison } from './ledger.ts'
 import type { BuildRequest, BuildSource, Built } from './sealer.ts'
 import type { UpkeepView } from './storage-view.ts'
 import type { BlockStore } from './store.ts'
@@ -359,7 +359,9 @@ export class Keeper {
     const { objects, poison } = this.#home.store.ledger
     let dueMs: number | null = null
     if (this.#home.archive !== null) {
-      for (const { nextMs } of objects.values()) dueMs = Math.min(dueMs ?? nextMs, nextMs)
+      for (const object of objects.values()) {
+        if (!this.#isAwaited(object)) dueMs = Math.min(dueMs ?? object.nextMs, object.nextMs)
+      }
     }
     for (const { atMs } of poison.values()) {
       dueMs = Math.min(dueMs ?? Number.POSITIVE_INFINITY, atMs + POISON_RETRY_MS)
@@ -373,7 +375,9 @@ export class Keeper {
     const { ledger } = store
     for (const row of [...ledger.poison.values()]) this.#retryPoison(row)
     ledger.dropOldTasks(Date.now())
-    const object = [...ledger.objects.values()].find(({ nextMs }) => nextMs <= Date.now())
+    const object = [...ledger.objects.values()].find(
+      (object) => object.nextMs <= Date.now() && !this.#isAwaited(object),
+    )
     if (!object || !archive) return
     if (store.catalog.blocks.some((block) => block.key === object.key)) {
       ledger.dropObject(object.key)
@@ -388,6 +392,14 @@ export class Keeper {
       throw e
     }
     if (!this.#home.isGone()) this.#noteDeleted(object.key, true)
+  }
+
+  /**
+   * Whether a put is to be done again under this key, because the block is here still: a delete that is
+   * late would take away what was archived by then.
+   */
+  #isAwaited({ key, deletesLeft }: PendingObject): boolean {
+    return deletesLeft === 0 && this.#home.store.catalog.get(blockIdOf(key))?.key === null
   }
 
   #noteDeleted(key: string, isDeleted: boolean): void {

@@ -49,16 +49,21 @@ export function sealDueMs(wal: WalIndex, poison: IsPoison, forcedSeq: number): n
   return Math.min(oldestMs + SEAL_MS, (dayNumber(oldestMs) + 1) * DAY_MS)
 }
 
-/** The oldest rows that make one block, as places in the wal: neighbours, received on one UTC day. */
+/**
+ * The oldest rows that make one block, as places in the wal: received on one UTC day, and without a
+ * gap in their numbers. In a gap lies poison, or what was sealed while a row before it was poison, and
+ * the block's range must not reach over either.
+ */
 export function chooseSeal(wal: WalIndex, poison: IsPoison): number[] {
   const run: number[] = []
   let records = 0
   let bytes = 0
+  let nextSeq = 0
   for (let row = 0; row < wal.length; row++) {
-    if (poison.has(wal.seq[row]!)) {
-      if (run.length > 0) break
-      continue
-    }
+    const seq = wal.seq[row]!
+    if (run.length === 0 && poison.has(seq)) continue
+    if (run.length > 0 && (poison.has(seq) || seq !== nextSeq)) break
+    nextSeq = seq + wal.records[row]!
     const first = run[0]
     const isOfAnotherDay =
       first !== undefined && dayNumber(wal.receivedMs[row]!) !== dayNumber(wal.receivedMs[first]!)
@@ -80,10 +85,12 @@ const isSmall = (block: BlockRow) =>
 
 /**
  * Neighbours in sequence and day to be merged into one block, or null. Of a day that goes on, as many
- * as make a step of size; of a day that is over (`closedBeforeMs`), whatever is small.
+ * as make a step of size; of a day that is over (`closedBeforeMs`), whatever is small. Blocks between
+ * which a row is unsealed, because it is poison, are no neighbours.
  */
 export function chooseCompaction(
   blocks: readonly BlockRow[],
+  wal: WalIndex,
   closedBeforeMs: number,
   leftAlone: { has(id: number): boolean },
 ): BlockRow[] | null {
@@ -99,6 +106,7 @@ export function chooseCompaction(
       isUsable &&
       first !== undefined &&
       block.day === first.day &&
+      !hasRowBetween(wal, run.at(-1)!, block) &&
       (isClosed || block.compactions === first.compactions)
     const fits =
       goesOn &&
@@ -118,6 +126,14 @@ export function chooseCompaction(
     records = isUsable ? block.records : 0
   }
   return null
+}
+
+function hasRowBetween(wal: WalIndex, before: BlockRow, after: BlockRow): boolean {
+  // Rows stand by number, and all but poison behind all blocks.
+  for (let row = 0; row < wal.length && wal.seq[row]! < after.firstSeq; row++) {
+    if (wal.seq[row]! > before.lastSeq) return true
+  }
+  return false
 }
 
 export interface HotWindow {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { folderOf, objectKey, ownsKey } from '../../src/block/object-key.ts'
+import { blockIdOf, folderOf, objectKey, ownsKey } from '../../src/block/object-key.ts'
 
 const tenant = { appId: 'shop', tenantId: '0123456789abcdef0123456789abcdef' }
 const place = { ...tenant, day: '2026-01-02', shard: 3, firstSeq: 17, blockId: 5 }
@@ -9,6 +9,7 @@ describe('the key of an object', () => {
   it('says whose it is, the day received, the shard, the first record and the block', () => {
     expect(objectKey(place)).toBe(KEY)
     expect(KEY.startsWith(folderOf('shop'))).toBe(true)
+    expect(blockIdOf(KEY)).toBe(5)
   })
 
   const owns = (name: string, key: string, is: boolean) =>

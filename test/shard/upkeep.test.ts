@@ -27,12 +27,14 @@ import {
   lastSeqBefore,
   sealDueMs,
 } from '../../src/shard/upkeep.ts'
+import type { WalIndex } from '../../src/shard/wal-index.ts'
 import { randomOf } from '../batches.ts'
 import { blockOf, type WalRowSpec, walOf } from './rows.ts'
 
 const DAY = Date.parse('2026-03-10T00:00:00Z')
 const NOON = DAY + DAY_MS / 2
 const NOTHING = new Set<number>()
+const NO_ROWS = walOf([])
 
 const at = (receivedMs: number): WalRowSpec => ({ receivedMs })
 const times = <T>(n: number, value: T): T[] => Array.from({ length: n }, () => value)
@@ -83,6 +85,12 @@ describe('chooseSeal', () => {
   chooses('of one day, whatever the clock did', [at(DAY), at(DAY - 1), at(DAY)], [0])
   chooses('the rows before poison', [{}, {}, {}], [0], [11])
   chooses('the rows behind poison', [{}, {}, {}], [2], [1, 11])
+  it('a row that is poison no more alone, where its neighbours were sealed', () => {
+    const wal = walOf([{}, {}, {}, {}])
+    wal.remove([11])
+    expect(chooseSeal(wal, NOTHING)).toEqual([0])
+    expect(chooseSeal(wal, new Set([1]))).toEqual([1, 2])
+  })
   chooses('nothing but poison', [{}, {}], [], [1, 11])
   chooses('up to the records of one block', times(3, { records: SEAL_RECORDS / 2 }), [0, 1])
   chooses('one row of too many records', times(2, { records: SEAL_RECORDS + 1 }), [0])
@@ -128,7 +136,12 @@ describe('chooseCompaction', () => {
     it(`${name}: ${letters}`, () => {
       const blocks = blocksOf(letters)
       const today = Date.parse(`${blocks.at(-1)?.day ?? LAST}T00:00:00Z`)
-      const run = chooseCompaction(blocks, isOver ? today + DAY_MS : today, new Set(leftAlone))
+      const run = chooseCompaction(
+        blocks,
+        NO_ROWS,
+        isOver ? today + DAY_MS : today,
+        new Set(leftAlone),
+      )
       const marks = blocks.map((block) => (run?.includes(block) ? 'x' : '-')).join('')
       expect(run === null ? null : marks).toBe(chosen)
     })
@@ -160,12 +173,23 @@ describe('chooseCompaction', () => {
   merges('one left alone parts its neighbours', '00000000', null, { leftAlone: [4] })
   merges('one left alone, where it is over', '000', '-xx', { ...over, leftAlone: [1] })
 
+  it('an unsealed row between two parts them', () => {
+    // Numbers 701 to 710: the second block is gone, and what was poison lies in its place.
+    const blocks = blocksOf('0000').filter(({ id }) => id !== 2)
+    const wal = walOf([{}], 701)
+    const chosen = (rows: WalIndex) =>
+      chooseCompaction(blocks, rows, NOON + DAY_MS, NOTHING)?.map(({ id }) => id)
+    expect(chosen(NO_ROWS)).toEqual([1, 3, 4])
+    expect(chosen(wal)).toEqual([3, 4])
+    expect(chosen(walOf([{}], 2801))).toEqual([1, 3, 4])
+  })
+
   it('fills a block to its bounds and not beyond', () => {
     const bytes = COMPACT_BYTES_TARGET / 5
     const records = COMPACT_RECORDS_MAX / 5
     for (const spec of [{ bytes }, { records }]) {
       const blocks = times(8, 0).map((_, i) => blockOf({ id: i + 1, receivedMs: NOON, ...spec }))
-      expect(chooseCompaction(blocks, NOON + DAY_MS, NOTHING)?.length).toBe(5)
+      expect(chooseCompaction(blocks, NO_ROWS, NOON + DAY_MS, NOTHING)?.length).toBe(5)
     }
   })
 })
@@ -271,7 +295,7 @@ describe('a life of seals and merges', () => {
     /** Merges what is due; the number of blocks bounds how often something can be. */
     merge(closedBeforeMs: number): void {
       for (let turn = this.blocks.length; ; turn--) {
-        const run = chooseCompaction(this.blocks, closedBeforeMs, NOTHING)
+        const run = chooseCompaction(this.blocks, NO_ROWS, closedBeforeMs, NOTHING)
         if (run === null) return
         expect(turn).toBeGreaterThan(0)
         this.#replace(run)
