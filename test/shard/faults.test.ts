@@ -2,18 +2,18 @@
 // waits and comes again, the others go on, and a query names what it lacks.
 
 import { env } from 'cloudflare:workers'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { type Archive, type ArchiveCall, hookedShard } from './hooked.ts'
 
 type Shard = Awaited<ReturnType<typeof hookedShard>>
 
 // What fails is logged; here it is meant to.
-beforeEach(() => {
-  vi.spyOn(console, 'error').mockImplementation(() => {})
-})
-afterEach(() => {
-  vi.restoreAllMocks()
-})
+vi.spyOn(console, 'error').mockImplementation(() => {})
+
+// A call that waits for R2 is given up after ten seconds; here after twenty milliseconds.
+const { setTimeout: realTimeout } = globalThis
+vi.spyOn(globalThis, 'setTimeout').mockImplementation(((run: () => void, ms = 0) =>
+  realTimeout(run, ms >= 10_000 ? 20 : ms)) as typeof setTimeout)
 
 const broken = () => new Error('We encountered an internal error. Please try again. (10001)')
 
@@ -31,13 +31,6 @@ const FATES: Record<string, (call: ArchiveCall) => Promise<unknown>> = {
     await real()
     await new Promise(() => {})
   },
-}
-
-/** A call that waits for R2 is given up after 10 s; here after 20 ms. */
-function hurry(): void {
-  const { setTimeout: real } = globalThis
-  vi.spyOn(globalThis, 'setTimeout').mockImplementation(((f: () => void, ms = 0) =>
-    real(f, ms >= 10_000 ? 20 : ms)) as typeof setTimeout)
 }
 
 const only =
@@ -64,10 +57,10 @@ async function expectFailure(shard: Shard, name: string, error: string | RegExp)
   expect(nextRunMs! - lastRunMs!).toBeGreaterThanOrEqual(2000)
 }
 
-describe('a put', () => {
+// They wait for their turns, two seconds and more, so they may as well do so together.
+describe.concurrent('a put', () => {
   const survives = (name: keyof typeof FATES) =>
     it(`that ${name} loses nothing, and is done later`, async () => {
-      hurry()
       const shard = await hookedShard(`put-${name.replace(/\W+/g, '-')}`)
       const deleted: string[] = []
       shard.hooks.archive = async (call) => {
@@ -173,10 +166,9 @@ describe('a put', () => {
   })
 })
 
-describe('a delete', () => {
+describe.concurrent('a delete', () => {
   for (const name of Object.keys(FATES)) {
     it(`that ${name} is done later`, async () => {
-      hurry()
       const shard = await archived(`delete-${name.replace(/\W+/g, '-')}`)
       const [key] = await shard.objects()
       shard.hooks.archive = only('delete', FATES[name]!)
@@ -196,10 +188,9 @@ describe('a delete', () => {
   }
 })
 
-describe('an object that a deletion has to rewrite', () => {
+describe.concurrent('an object that a deletion has to rewrite', () => {
   const waits = (name: string, fate: Archive, error: string) =>
     it(`and ${name}: stays hidden, and is rewritten later`, async () => {
-      hurry()
       const shard = await archived(`rewrite-${name.replace(/\W+/g, '-')}`)
       shard.hooks.archive = only('get', fate)
       await shard.deleteRecords('job_2', { q: 'drop' })
@@ -237,7 +228,7 @@ describe('an object that a deletion has to rewrite', () => {
   waits('its body breaks off', breaksOff, 'connection lost')
 })
 
-describe('a reader of the archive', () => {
+describe.concurrent('a reader of the archive', () => {
   const lacks = (name: string, harm: (key: string) => Promise<unknown>, code: string) =>
     it(`names ${name}, and shows the rest`, async () => {
       const shard = await archived(`read-${name.replace(/\W+/g, '-')}`)
@@ -260,7 +251,7 @@ describe('a reader of the archive', () => {
   lacks('an object that is cut short', (key) => env.ARCHIVE!.put(key, 'PAR1'), 'block_corrupt')
 })
 
-describe('a wal row that can not be read', () => {
+describe.concurrent('a wal row that can not be read', () => {
   it('stops nothing: its neighbours are sealed, it stays, is shown, and is tried again', async () => {
     const shard = await hookedShard('poison')
     for (let i = 1; i <= 5; i++) await shard.append([`row ${i}`])
@@ -312,7 +303,7 @@ describe('a wal row that can not be read', () => {
   })
 })
 
-describe('a hot block that can not be read', () => {
+describe.concurrent('a hot block that can not be read', () => {
   async function corrupted(appId: string): Promise<Shard> {
     const shard = await hookedShard(appId)
     for (const [i, messages] of [
@@ -364,7 +355,7 @@ describe('a hot block that can not be read', () => {
   })
 })
 
-describe('a Sealer that is lost', () => {
+describe.concurrent('a Sealer that is lost', () => {
   it('is called again, and nothing is lost', async () => {
     const shard = await hookedShard('sealer-lost')
     shard.hooks.build = () => Promise.reject(new Error('Network connection lost.'))
