@@ -78,6 +78,15 @@ const RECIPES = {
     ],
     run: ['{}/venv/bin/python', '{}/main.py'],
   },
+  // DuckDB and Arrow, which read the blocks of the archive.
+  parquet: {
+    sources: 'parquet',
+    build: [
+      ['python3', '-m', 'venv', 'venv'],
+      ['venv/bin/python', '-m', 'pip', 'install', '-q', '-r', 'requirements.txt'],
+    ],
+    run: ['{}/venv/bin/python', '{}/main.py'],
+  },
 } satisfies Record<string, Recipe>
 
 export type ProgramName = keyof typeof RECIPES
