@@ -4,7 +4,7 @@
 // The purge walks all blocks a tombstone may touch. What it hides whole is dropped by the catalog
 // alone; what it hides in part is built again without. Unsealed rows are sealed first, and sealing
 // leaves hidden records out. A tombstone ends once a walk that began after it has passed all blocks;
-// one that met a block it could not read begins again later, and the tombstone goes on hiding.
+// one that met blocks it could not read comes back to them later, and the tombstone goes on hiding.
 
 import { createHash } from 'node:crypto'
 import { readObject } from '../archive/objects.ts'
@@ -32,8 +32,14 @@ interface Walk {
   reaches: Reach[]
   ids: number[]
   at: number
-  /** What kept the walk from reading a block. */
-  failures: string[]
+  failures: Unread[]
+}
+
+/** A block that could not be read, and the tombstones that wait for it. */
+interface Unread {
+  id: number
+  text: string
+  touching: Reach[]
 }
 
 /** Blocks looked at in the catalog alone, in one stretch. */
@@ -104,9 +110,8 @@ export class Deletions {
       if (!(await this.#rebuild(block, bytes))) return
     } catch (e) {
       if (this.#home.isGone()) return
-      walk.failures.push(
-        `block from record ${block.firstSeq}: ${e instanceof Error ? e.message : e}`,
-      )
+      const text = `block from record ${block.firstSeq}: ${e instanceof Error ? e.message : e}`
+      walk.failures.push({ id: block.id, text, touching })
     }
     walk.at++
   }
@@ -131,17 +136,25 @@ export class Deletions {
     )
   }
 
-  async #end({ reaches, failures }: Walk): Promise<void> {
+  async #end(walk: Walk): Promise<void> {
     const { store } = this.#home
-    this.#walk = null
-    const held = new Set<string>()
+    const texts = new Set<string>()
+    const held: Reach[] = []
     const done: StoredTombstone[] = []
-    for (const { tombstone } of reaches) {
-      const left = [...failures, ...this.#unsealed(tombstone)]
-      for (const text of left) held.add(text)
+    for (const reach of walk.reaches) {
+      const { tombstone } = reach
+      const unread = walk.failures.filter(({ touching }) => touching.includes(reach))
+      const left = [...unread.map(({ text }) => text), ...this.#unsealed(tombstone)]
+      for (const text of left) texts.add(text)
       if (left.length === 0) done.push(tombstone)
-      else this.#saveTask(tombstone, { error: left.slice(0, 3).join('; ') })
+      else {
+        held.push(reach)
+        this.#saveTask(tombstone, { error: left.slice(0, 3).join('; ') })
+      }
     }
+    // All other blocks are done, and those made since were made without what is hidden.
+    const ids = walk.failures.map(({ id }) => id)
+    this.#walk = held.length > 0 ? { ...walk, reaches: held, ids, at: 0, failures: [] } : null
     if (done.some((tombstone) => this.#mayHaveRemoved(tombstone))) {
       await store.sweepPatterns(() => new Promise((resolve) => setTimeout(resolve, 0)))
       if (this.#home.isGone()) return
@@ -150,7 +163,7 @@ export class Deletions {
       store.ledger.endTombstone(tombstone.id)
       this.#saveTask(tombstone, { state: 'done', doneMs: Date.now(), error: null })
     }
-    if (held.size > 0) throw new Error([...held].slice(0, 3).join('; '))
+    if (held.length > 0) throw new Error([...texts].slice(0, 3).join('; '))
   }
 
   /** Whether records were left out for it, before a restart too and by whatever job; of retention nobody counts. */

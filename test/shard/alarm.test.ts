@@ -10,7 +10,16 @@ import type { BuildRequest } from '../../src/shard/sealer.ts'
 import type { LogShard } from '../../src/shard/shard.ts'
 import { BlockStore } from '../../src/shard/store.ts'
 import { batchOf } from '../batches.ts'
-import { ALL, appendOf, must, OWNER, type ShardStub, settingsWith, shardOf } from './open.ts'
+import {
+  ALL,
+  appendOf,
+  messagesOf,
+  must,
+  OWNER,
+  type ShardStub,
+  settingsWith,
+  shardOf,
+} from './open.ts'
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
@@ -352,6 +361,51 @@ describe('a deletion', () => {
       tombstones: 0,
       blocks: [{ records: 1 }],
     })
+  })
+
+  it('that can not read a block comes back to that one alone, and others do not wait for it', async () => {
+    const { stub } = await shardOf('alarm-unread')
+    for (const word of ['pear', 'plum', 'fig']) {
+      must(await stub().append(OWNER, appendOf([`a ${word}`, { message: `b ${word}`, level: 4 }])))
+      await flushAll(stub(), `flush ${word}`)
+      await runAlarms(stub())
+    }
+    const objects = must(await stub().archive(OWNER)).objects.map(({ key }) => key)
+    expect(objects.length).toBe(3)
+    const real = env.ARCHIVE!.get.bind(env.ARCHIVE)
+    const asked = new Set<string>()
+    let lost: string | undefined = objects[0]
+    const get = vi.spyOn(env.ARCHIVE!, 'get').mockImplementation((async (key: string) => {
+      asked.add(key)
+      return key === lost ? null : real(key)
+    }) as R2Bucket['get'])
+    const words = (word: string) => ({
+      ...EVERYTHING,
+      filter: [{ kind: 'words' as const, phrases: [[word]] }],
+    })
+    const errors = { ...EVERYTHING, filter: [{ kind: 'level' as const, mask: 1 << 4 }] }
+    must(await stub().deleteRecords(OWNER, { jobId: 'errors', match: errors }))
+    must(await stub().deleteRecords(OWNER, { jobId: 'fig', match: words('fig') }))
+    expect(await runAlarms(stub())).toBe(nowMs + 2000)
+    // What is hidden whole is not read.
+    expect(asked).toEqual(new Set(objects.slice(0, 2)))
+    expect(must(await stub().job(OWNER, 'fig'))).toMatchObject({ state: 'done', records: 2 })
+    const job = async () => must(await stub().job(OWNER, 'errors'))
+    expect(await job()).toMatchObject({ state: 'running', records: 1 })
+    expect((await job())?.error).toContain(lost)
+    asked.clear()
+    nowMs += 2000
+    expect(await runAlarms(stub())).toBe(nowMs + 4000)
+    expect(asked).toEqual(new Set([lost]))
+    lost = undefined
+    nowMs += 4000
+    await runAlarms(stub())
+    get.mockRestore()
+    expect(await job()).toMatchObject({ state: 'done', records: 2, error: null })
+    expect(await messagesOf(must(await stub().candidates(OWNER, ALL)))).toEqual([
+      'a pear',
+      'a plum',
+    ])
   })
 
   it('that could not be stored is no deletion, and can be asked for again', async () => {

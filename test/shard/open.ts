@@ -8,7 +8,7 @@ import type { Result } from '../../src/result.ts'
 import type { CandidatesReply, CandidatesRequest } from '../../src/shard/candidates.ts'
 import type { Stored } from '../../src/shard/commit.ts'
 import type { LogShard, ShardCaller } from '../../src/shard/shard.ts'
-import type { JobView, ShardStorage } from '../../src/shard/storage-view.ts'
+import type { ArchiveObject, JobView, ShardStorage } from '../../src/shard/storage-view.ts'
 import type { Append, DayCounts } from '../../src/shard/store.ts'
 import type { KeyCopy } from '../../src/tenant/registry.ts'
 import { DEFAULT_SETTINGS, type Settings } from '../../src/tenant/settings.ts'
@@ -41,6 +41,7 @@ interface Calls {
   flush(caller: ShardCaller, job: { jobId: string; olderThanMs: number }): Promise<Result<null>>
   job(caller: ShardCaller, jobId: string): Promise<Result<JobView | null>>
   storage(caller: ShardCaller): Promise<Result<ShardStorage>>
+  archive(caller: ShardCaller): Promise<Result<{ objects: ArchiveObject[] }>>
   configure(copy: KeyCopy): Promise<void>
 }
 export type ShardStub = Calls & DurableObjectStub<LogShard>
