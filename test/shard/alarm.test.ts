@@ -1,4 +1,4 @@
-// What wakes a shard, and what a job that fails does to the others. The clock stands an hour ahead, so
+// What wakes a shard, and what a job that fails does to the others. The clock stands at tomorrow noon, so
 // that no alarm goes off by itself: each is run by hand.
 
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
