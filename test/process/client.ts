@@ -62,6 +62,8 @@ export interface Client {
   sendOtlpJson(app: App, request: unknown): Promise<Response>
   /** Records of GET /logs over all pages. Throws on an answer that is partial, but for its budget. */
   findLogs(app: App, parameters?: Record<string, string>): Promise<FoundRecord[]>
+  /** GET /logs/count. Throws on an answer that is partial. */
+  countLogs(app: App, parameters?: Record<string, string>): Promise<number>
   /** findLogs, repeated until there are `count` records or more; what is there when time is up. */
   waitForLogs(app: App, count: number, parameters?: Record<string, string>): Promise<FoundRecord[]>
 }
@@ -115,6 +117,15 @@ export function clientOf(url: string, adminKey: string): Client {
         body: JSON.stringify(request),
       }),
     findLogs,
+    async countLogs(app, parameters = {}) {
+      const query = new URLSearchParams(parameters)
+      const answer = await fetch(`${url}/logs/count?${query}`, {
+        headers: { authorization: `Bearer ${app.readKey}` },
+      })
+      const data = await dataOf<{ count: number } & LogsPage>(`GET /logs/count?${query}`, answer)
+      if (data.partial) throw new Error(`partial: ${JSON.stringify(data.partial_reasons)}`)
+      return data.count
+    },
     async waitForLogs(app, count, parameters) {
       // A record is visible as soon as it is acknowledged, so this waits for the sender alone.
       const deadline = Date.now() + 20_000

@@ -2,13 +2,15 @@
 // state in a temporary folder and a known admin key. Tests that need more than one isolate use it:
 // programs of others, kill -9, a second Worker.
 
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { type Group, startGroup } from './group.ts'
 
 const REPOSITORY = resolve(import.meta.dirname, '../..')
@@ -117,6 +119,24 @@ export async function startCollector(options: CollectorOptions = {}): Promise<Co
     },
     output: () => group.output(),
   }
+}
+
+/**
+ * The options of a collector that is bundled once, into `folder`, and not again at each start: one
+ * takes 2 s then where it takes 8.
+ */
+export async function bundledInto(folder: string): Promise<CollectorOptions> {
+  const command = [WRANGLER, 'deploy', '--dry-run', '--env=', '--outdir', folder]
+  await promisify(execFile)(process.execPath, ['--no-warnings', ...command], {
+    cwd: REPOSITORY,
+    env: { ...process.env, ...QUIET },
+  })
+  const settings = await readFile(join(REPOSITORY, 'wrangler.jsonc'), 'utf8')
+  await writeFile(
+    join(folder, 'wrangler.jsonc'),
+    settings.replace('"main": "src/worker.ts"', '"main": "worker.js"'),
+  )
+  return { cwd: folder, args: ['--no-bundle'] }
 }
 
 async function waitUntilHealthy(url: string, group: Group): Promise<void> {
