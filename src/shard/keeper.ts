@@ -9,7 +9,7 @@
 import { deleteObject, writeObject } from '../archive/objects.ts'
 import { blockIdOf, objectKey } from '../block/object-key.ts'
 import type { SealedBlock } from '../block/sealed.ts'
-import type { Result } from '../result.ts'
+import { bug, err, type Result } from '../result.ts'
 import type { KeyCopy } from '../tenant/registry.ts'
 import type { Settings } from '../tenant/settings.ts'
 import type { BlockRow, NewBlock } from './catalog.ts'
@@ -47,6 +47,8 @@ export interface Home {
 const JOBS: JobName[] = ['seal', 'purge', 'compact', 'archive', 'flush', 'expire', 'sweep']
 /** One alarm works this long, and is then set again: the platform ends it after 15 minutes. */
 const ALARM_MS = 5 * 60_000
+/** Times in a row that the Sealer may be unreachable before what it was given is suspected. */
+const SEALER_FAILURES = 3
 /** A row that could not be sealed is tried again this much later: by then a newer version may run. */
 const POISON_RETRY_MS = DAY_MS
 
@@ -179,6 +181,24 @@ export class Keeper {
     }
   }
 
+  /**
+   * Has the Sealer build blocks without what tombstones hide. It may be unreachable, and the job comes
+   * again; but one that keeps dying of these sources, of memory say, and answers without them, has
+   * failed at them.
+   */
+  async #build(job: JobName, sources: BuildSource[]): Promise<Result<Built>> {
+    const { store, shard, build, isGone } = this.#home
+    const request = { shard, sources, tombstones: store.ledger.inForce() }
+    try {
+      return await build(request)
+    } catch (e) {
+      const failures = store.ledger.jobs.get(job)?.failures ?? 0
+      if (isGone() || failures < SEALER_FAILURES) throw e
+      await build({ ...request, sources: [] })
+      return err('internal', `the Sealer dies of it: ${e instanceof Error ? e.message : e}`)
+    }
+  }
+
   // Seal.
 
   async #seal(): Promise<void> {
@@ -193,15 +213,13 @@ export class Keeper {
 
   /** Rows that fail together are tried in halves; one that fails alone is poison and stays. */
   async #sealRows(rows: { seq: number; receivedMs: number }[]): Promise<void> {
-    const { store, shard } = this.#home
+    const { store } = this.#home
     const began = store.ledger.lastTombstone
-    const sources: BuildSource[] = []
-    for (const { seq, receivedMs } of rows) {
-      const bytes = store.readSegments(seq)
-      if (bytes) sources.push({ kind: 'segments', seq, receivedMs, bytes })
-    }
-    const tombstones = store.ledger.inForce()
-    const built = await this.#home.build({ shard, sources, tombstones })
+    const sources = rows.map(({ seq, receivedMs }): BuildSource => {
+      const bytes = store.readSegments(seq) ?? bug(`wal row ${seq} is gone`)
+      return { kind: 'segments', seq, receivedMs, bytes }
+    })
+    const built = await this.#build('seal', sources)
     if (this.#home.isGone()) return
     const nowMs = Date.now()
     if (!built.ok) {
@@ -234,17 +252,15 @@ export class Keeper {
   // Compact.
 
   async #compact(): Promise<void> {
-    const { store, shard } = this.#home
+    const { store } = this.#home
     const blocks = this.#chooseCompaction()
     if (!blocks) return
     const began = store.ledger.lastTombstone
-    const sources: BuildSource[] = []
-    for (const { id } of blocks) {
-      const bytes = store.catalog.readBytes(id)
-      if (bytes) sources.push({ kind: 'block', bytes })
-    }
-    const tombstones = store.ledger.inForce()
-    const built = await this.#home.build({ shard, sources, tombstones })
+    const sources = blocks.map(({ id }): BuildSource => {
+      const bytes = store.catalog.readBytes(id) ?? bug(`the bytes of block ${id} are gone`)
+      return { kind: 'block', bytes }
+    })
+    const built = await this.#build('compact', sources)
     if (this.#home.isGone()) return
     if (!built.ok) {
       for (const { id } of blocks) this.#unmergeable.add(id)
@@ -272,14 +288,9 @@ export class Keeper {
 
   /** One block without what tombstones hide; its place in the catalog, time and level stay. */
   async #rebuild(source: BlockRow, bytes: Uint8Array): Promise<boolean> {
-    const { store, shard } = this.#home
+    const { store } = this.#home
     const began = store.ledger.lastTombstone
-    const tombstones = store.ledger.inForce()
-    const built = await this.#home.build({
-      shard,
-      sources: [{ kind: 'block', bytes }],
-      tombstones,
-    })
+    const built = await this.#build('purge', [{ kind: 'block', bytes }])
     if (this.#home.isGone()) return false
     if (!built.ok) throw new Error(built.error.message)
     if (store.ledger.lastTombstone !== began) return false

@@ -325,6 +325,7 @@ export class LogShard extends DurableObject<Env> {
 
   #setAlarm(ms: number): Promise<void> {
     this.#alarmMs = ms
+    this.#opened?.store.countAlarm()
     return this.ctx.storage.setAlarm(ms)
   }
 

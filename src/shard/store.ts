@@ -138,6 +138,11 @@ export class BlockStore {
     return { rows_written: rowsWritten, database_bytes: this.#sql.databaseSize }
   }
 
+  /** The platform bills a row for each alarm that is set. */
+  countAlarm(): void {
+    this.#rowsWritten++
+  }
+
   /** Appends and records stored since this object started. */
   get appended() {
     return this.#appended

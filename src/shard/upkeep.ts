@@ -143,7 +143,10 @@ export interface HotWindow {
   flushBeforeMs: number
 }
 
-/** When the next block is to move to the archive: 0 at once, null: none is here. */
+/**
+ * When the next block is to move to the archive: 0 at once, null: none is here. Not by age before its
+ * day is over: until then small ones are merged.
+ */
 export function archiveDueMs(blocks: readonly BlockRow[], window: HotWindow): number | null {
   let oldestMs: number | null = null
   let bytes = 0
@@ -154,7 +157,8 @@ export function archiveDueMs(blocks: readonly BlockRow[], window: HotWindow): nu
   }
   if (oldestMs === null) return null
   if (bytes > window.hotBytes || oldestMs < window.flushBeforeMs) return 0
-  return oldestMs + window.hotDays * DAY_MS
+  const endOfDayMs = (dayNumber(oldestMs) + 1) * DAY_MS
+  return Math.max(oldestMs + window.hotDays * DAY_MS, endOfDayMs)
 }
 
 /** The next block to move, oldest first, or null. */

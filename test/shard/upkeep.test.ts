@@ -217,7 +217,7 @@ describe('archiveDueMs and chooseArchive', () => {
   moves('all is there already', [cold(1, NOON)], null, null)
   moves('by age, the oldest first', [hot(1, NOON + 1), hot(2, NOON)], NOON + 3 * DAY_MS, 2)
   moves('cold ones have no age', [cold(1, DAY), hot(2, NOON)], NOON + 3 * DAY_MS, 2)
-  moves('at once without a hot window', [hot(1, NOON)], NOON, 1, { hotDays: 0 })
+  moves('after its day without a hot window', [hot(1, NOON)], DAY + DAY_MS, 1, { hotDays: 0 })
   moves('by size, the oldest first', [hot(1, NOON + 1), hot(2, NOON), hot(3, NOON + 2)], 0, 2)
   moves('not at the size', [hot(1, NOON), hot(2, NOON)], NOON + 3 * DAY_MS, 1, { hotBytes: 200 })
   moves('cold ones have no size', [cold(1, DAY), cold(2, DAY), hot(3, NOON)], NOON + 3 * DAY_MS, 3)
