@@ -38,6 +38,17 @@ const only =
   (call) =>
     call.name === name ? fate(call) : call.real()
 
+const cutShort: Archive = async ({ real }) => {
+  const object = (await real()) as R2ObjectBody
+  const bytes = await object.arrayBuffer()
+  return { arrayBuffer: async () => bytes.slice(0, bytes.byteLength - 7) }
+}
+const breaksOff: Archive = async () => ({
+  arrayBuffer: async () => {
+    throw new Error('Network connection lost.')
+  },
+})
+
 const MESSAGES = ['keep 1', 'drop 2', 'keep 3']
 
 async function archived(appId: string): Promise<Shard> {
@@ -211,16 +222,6 @@ describe.concurrent('an object that a deletion has to rewrite', () => {
       expect(await shard.messages()).toEqual(['keep 1', 'keep 3', 'keep 4'])
     })
 
-  const cutShort: Archive = async ({ real }) => {
-    const object = (await real()) as R2ObjectBody
-    const bytes = await object.arrayBuffer()
-    return { arrayBuffer: async () => bytes.slice(0, bytes.byteLength - 7) }
-  }
-  const breaksOff: Archive = async () => ({
-    arrayBuffer: async () => {
-      throw new Error('Network connection lost.')
-    },
-  })
   waits('get answers an error', FATES['answers an error']!, 'internal error')
   waits('get never answers', FATES['never answers']!, 'did not answer')
   waits('get finds nothing', async () => null, 'is not in the archive')
@@ -229,12 +230,18 @@ describe.concurrent('an object that a deletion has to rewrite', () => {
 })
 
 describe.concurrent('a reader of the archive', () => {
-  const lacks = (name: string, harm: (key: string) => Promise<unknown>, code: string) =>
+  const lacks = (
+    name: string,
+    harm: (key: string) => Promise<unknown>,
+    code: string,
+    get?: Archive,
+  ) =>
     it(`names ${name}, and shows the rest`, async () => {
       const shard = await archived(`read-${name.replace(/\W+/g, '-')}`)
       await shard.append(['keep 4'])
       const [key] = await shard.objects()
       await harm(key!)
+      if (get) shard.hooks.archive = only('get', get)
       const page = await shard.read()
       expect(page.logs.map(({ message }) => message)).toEqual(['keep 4'])
       expect(page).toMatchObject({ partial: true, partial_reasons: [{ code, shard: 0, block: 1 }] })
@@ -249,6 +256,11 @@ describe.concurrent('a reader of the archive', () => {
     'block_corrupt',
   )
   lacks('an object that is cut short', (key) => env.ARCHIVE!.put(key, 'PAR1'), 'block_corrupt')
+  const intact = async () => {}
+  lacks('an archive that fails', intact, 'block_missing', FATES['answers an error']!)
+  lacks('an archive that is silent', intact, 'block_missing', FATES['never answers']!)
+  lacks('a body that is cut short', intact, 'block_corrupt', cutShort)
+  lacks('a body that breaks off', intact, 'block_missing', breaksOff)
 })
 
 describe.concurrent('a wal row that can not be read', () => {
