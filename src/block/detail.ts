@@ -76,6 +76,7 @@ export async function buildDetail(
   pause: () => Promise<void>,
 ): Promise<BlockDetail> {
   const minutes = minutesOf(parts)
+  await pause()
   const values = {} as BlockDetail['values']
   for (const column of TEXT_COLUMNS) {
     values[column] = valuesOf(parts, column)
