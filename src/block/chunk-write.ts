@@ -33,7 +33,7 @@ export type ColumnValues =
 
 /** Raw bytes of a text page aimed at: the codec takes 10 ms for them, and nothing else runs meanwhile. */
 const PAGE_BYTES_TARGET = 1024 * 1024
-const GZIP = { level: 1, chunkSize: 256 * 1024 }
+const GZIP_LEVEL = 2
 /** A chunk this small does not repay the codec's start and its 20 bytes. */
 const GZIP_BYTES_MIN = 256
 
@@ -99,7 +99,7 @@ export function* encodeChunk(spec: ColumnSpec, column: ColumnValues): Generator<
   }
   const add = (page: Page, isDictionary: boolean) => {
     if (page.bytes.length > PAGE_BYTES_MAX) bug(`a page of ${page.bytes.length} bytes`)
-    const packed = isGzip ? gzipSync(page.bytes, GZIP) : page.bytes
+    const packed = isGzip ? gzip(page.bytes) : page.bytes
     const header = headerOf(page, packed, isGzip, isDictionary)
     chunk.bytes.push(header, packed)
     chunk.rawBytes += header.length + page.bytes.length
@@ -114,6 +114,11 @@ export function* encodeChunk(spec: ColumnSpec, column: ColumnValues): Generator<
   }
   chunk.encodings = [...encodings]
   return chunk
+}
+
+function gzip(bytes: Uint8Array): Uint8Array {
+  // Room for what does not shrink: one call into the codec, and no more memory than that.
+  return gzipSync(bytes, { level: GZIP_LEVEL, chunkSize: bytes.length + (bytes.length >> 8) + 64 })
 }
 
 function headerOf(page: Page, packed: Uint8Array, isGzip: boolean, isDictionary: boolean) {

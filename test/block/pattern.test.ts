@@ -147,6 +147,7 @@ describe('what a pattern decides', () => {
       '한국어',
     ],
     ...['😀', '\u200d', '\u00ad', '\ud83d', '<', '>', '<_', '_>', '<_>', '\0', '١٢'],
+    ...['𠀀', '𝕏a', '𝟘', 'a𝟙b', '\ud840', '\ud835', '\udc00', '𑁦', '👩‍🚀'],
   ]
   const JOINTS = [
     '',
@@ -216,6 +217,24 @@ describe('what a pattern decides', () => {
       expect(wordsOf(message).length, message).toBe(fixed.length + literals.length - 1)
       if (literals.length === 1) expect(pattern).toBe(message)
       expect(fixed.filter((word) => /\p{N}/u.test(word))).toEqual([])
+    }
+  })
+
+  it('choosePatterns, which has a faster way, finds what patternOf does', () => {
+    for (let round = 0; round < 40; round++) {
+      const random = randomOf(SEED * 5_000_011 + round)
+      const pick = (values: string[]) => values[Math.floor(random() * values.length)]!
+      const templates = Array.from({ length: 60 }, () =>
+        Array.from({ length: 5 }, () => [pick(WORDS), pick(JOINTS)]),
+      )
+      const messages = Array.from({ length: PATTERNS_MAX }, () =>
+        templates[Math.floor(random() * templates.length)]!.map(
+          ([word, joint]) => (/\p{N}/u.test(word!) ? pick(WORDS) : word!) + joint!,
+        ).join(''),
+      )
+      const part = storedSegment(batchOf(messages.map((message) => ({ message }))), 1, 0)
+      choosePatterns([part])
+      expect(part.patterns).toEqual(messages.map(patternOf))
     }
   })
 
