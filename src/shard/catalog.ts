@@ -99,10 +99,15 @@ export class Catalog {
   /** What pruning may ask of a block, read when it asks. */
   sourceOf(block: BlockRow): PruneSource {
     let detail: BlockDetail | null | undefined
+    // A phrase asks the same few slices word by word.
+    const read = new Map<number, Uint8Array | null>()
     return {
       filterSlice: (kind, hash) => {
         const slices = kind === 'ids' ? block.idsSlices : block.wordsSlices
-        return slices === 0 ? null : this.#readSlice(block.id, kind, sliceOf(hash, slices))
+        if (slices === 0) return null
+        const id = sliceId(block.id, kind, sliceOf(hash, slices))
+        if (!read.has(id)) read.set(id, this.#readSlice(id))
+        return read.get(id) ?? null
       },
       detail: () => {
         if (detail === undefined) detail = this.#readDetail(block.id)
@@ -113,12 +118,9 @@ export class Catalog {
   }
 
   /** One slice of a filter, or null where there is none. */
-  #readSlice(id: number, kind: FilterKind, slice: number): Uint8Array | null {
+  #readSlice(id: number): Uint8Array | null {
     const row = this.#sql
-      .exec<{ bits: ArrayBuffer }>(
-        'select bits from block_filter where id = ?',
-        sliceId(id, kind, slice),
-      )
+      .exec<{ bits: ArrayBuffer }>('select bits from block_filter where id = ?', id)
       .toArray()[0]
     return row ? new Uint8Array(row.bits) : null
   }
