@@ -128,7 +128,12 @@ export class ModelShard {
     const wal = new WalIndex()
     const unsealed = rows.filter(({ id }) => id === 0)
     for (const { parts, firstSeq } of unsealed) {
-      wal.push(firstSeq, 1000, mergeSummaries(parts.map(summaryOfPart)), 0)
+      wal.push(
+        firstSeq,
+        { bytes: 1000, rawBytes: 4000 },
+        mergeSummaries(parts.map(summaryOfPart)),
+        0,
+      )
     }
     const holdings = {
       wal,

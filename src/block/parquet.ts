@@ -12,14 +12,7 @@
 
 import { Buffer } from 'node:buffer'
 import { ByteWriter } from 'hyparquet-writer'
-import {
-  type AttributeColumn,
-  emptyBatch,
-  LEVELS,
-  type Level,
-  type RecordBatch,
-  TEXT_COLUMNS,
-} from '../record.ts'
+import { type AttributeColumn, emptyBatch, LEVELS, type Level, TEXT_COLUMNS } from '../record.ts'
 import { bug } from '../result.ts'
 import {
   type ChunkPlace,
@@ -37,7 +30,7 @@ import { type Chunk, encodeChunk, writeChunk } from './chunk-write.ts'
 import { type Footer, type Group, readFooter, writeFooter, writeMagic } from './footer.ts'
 import { columnsOf, groupsOf, orderOf } from './gather.ts'
 import { attributeOf, type ColumnName, type ScalarType } from './layout.ts'
-import type { StoredBatch } from './stored.ts'
+import { recordBytes, type StoredBatch } from './stored.ts'
 
 /**
  * Encodes the records of all parts as one Parquet file. `pause` is awaited between columns; nothing
@@ -161,7 +154,7 @@ export function* readGroupSteps(
     yield
   }
   if (!keys || keys.size > 0) batch.attributesRest = text('attributes')
-  if (needed === 'all') batch.bytes = bytesOf(batch)
+  if (needed === 'all') batch.bytes = recordBytes(batch)
   return { batch, seqs, receivedMs, patterns }
 }
 
@@ -210,26 +203,4 @@ function readAttribute(
     case 'bool':
       return { key, type, ...sparse(readBools(bytes, place)) }
   }
-}
-
-/** What a record takes apart from its texts, as where it was first mapped. */
-const RECORD_BYTES_BASE = 128
-const ATTRIBUTE_BYTES_BASE = 8
-
-/** About the bytes of each record: a block does not keep them. */
-function bytesOf(batch: RecordBatch): number[] {
-  const bytes = new Array<number>(batch.length).fill(RECORD_BYTES_BASE)
-  const add = (values: (string | null)[]) => {
-    for (let row = 0; row < bytes.length; row++) bytes[row]! += values[row]?.length ?? 0
-  }
-  for (const name of TEXT_COLUMNS) add(batch.text[name])
-  for (const values of [batch.message, batch.body, batch.attributesRest]) add(values)
-  for (const { key, rows, values } of batch.attributes) {
-    const base = key.length + ATTRIBUTE_BYTES_BASE
-    for (let i = 0; i < rows.length; i++) {
-      const value = values[i]!
-      bytes[rows[i]!]! += typeof value === 'string' ? base + value.length : base + 8
-    }
-  }
-  return bytes
 }

@@ -39,6 +39,8 @@ const UNBROTLI = { chunkSize: 4 * CHUNK_BYTES }
 
 export interface Segment {
   bytes: Uint8Array
+  /** Of its records before encoding, about: what it takes to have it decoded. */
+  rawBytes: number
   summary: BlockSummary
 }
 
@@ -102,7 +104,9 @@ export function encodeSegments(batch: RecordBatch): Segment[] {
 function encodeRange(batch: RecordBatch, from: number, to: number, out: Segment[]): void {
   const bytes = encodeSegment(batch, from, to)
   if (bytes.length < ROW_BYTES_MAX) {
-    out.push({ bytes, summary: summarize(batch, from, to) })
+    let rawBytes = 0
+    for (let row = from; row < to; row++) rawBytes += batch.bytes[row]!
+    out.push({ bytes, rawBytes, summary: summarize(batch, from, to) })
     return
   }
   if (to - from === 1) bug(`one record takes ${bytes.length} bytes`)

@@ -86,3 +86,25 @@ function keepAttributes(columns: AttributeColumn[], rows: number[]): AttributeCo
   }
   return kept
 }
+
+/** What a record takes apart from its texts, as where it was first mapped. */
+const RECORD_BYTES_BASE = 128
+const ATTRIBUTE_BYTES_BASE = 8
+
+/** About the bytes of each record: neither segments nor blocks keep them. */
+export function recordBytes(batch: RecordBatch): number[] {
+  const bytes = new Array<number>(batch.length).fill(RECORD_BYTES_BASE)
+  const add = (values: (string | null)[]) => {
+    for (let row = 0; row < bytes.length; row++) bytes[row]! += values[row]?.length ?? 0
+  }
+  for (const name of TEXT_COLUMNS) add(batch.text[name])
+  for (const values of [batch.message, batch.body, batch.attributesRest]) add(values)
+  for (const { key, rows, values } of batch.attributes) {
+    const base = key.length + ATTRIBUTE_BYTES_BASE
+    for (let i = 0; i < rows.length; i++) {
+      const value = values[i]!
+      bytes[rows[i]!]! += typeof value === 'string' ? base + value.length : base + 8
+    }
+  }
+  return bytes
+}

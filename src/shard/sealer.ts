@@ -7,7 +7,7 @@ import { openBlock, readGroup } from '../block/parquet.ts'
 import { sealBlocks } from '../block/seal.ts'
 import type { SealedBlock } from '../block/sealed.ts'
 import { decodeSegment, unpackSegments } from '../block/segment.ts'
-import { keepRows, type StoredBatch, storedSegment } from '../block/stored.ts'
+import { keepRows, recordBytes, type StoredBatch, storedSegment } from '../block/stored.ts'
 import type { Env } from '../env.ts'
 import { hiddenBy } from '../query/hide.ts'
 import type { Tombstone } from '../query/tombstone.ts'
@@ -70,6 +70,7 @@ async function* partsOf(
     let { seq } = source
     for (const bytes of unpackSegments(source.bytes)) {
       const batch = decodeSegment(bytes)
+      batch.bytes = recordBytes(batch)
       yield storedSegment(batch, seq, source.receivedMs)
       seq += batch.length
       await pause()

@@ -11,13 +11,13 @@ import { packSegments, type Segment } from '../block/segment.ts'
 import type { BlockSummary } from '../block/summary.ts'
 import { mergeSummaries } from '../block/summary.ts'
 import { concatBytes } from '../bytes.ts'
-import { BATCH_ID_MS, DATABASE_BYTES_MAX, ROW_BYTES_MAX } from '../limits.ts'
+import { BATCH_ID_MS, BLOCK_RAW_BYTES_MAX, DATABASE_BYTES_MAX, ROW_BYTES_MAX } from '../limits.ts'
 import { LEVELS } from '../record.ts'
 import { BATCH_ID_BYTES, BatchIds } from './batch-ids.ts'
 import { type BlockRow, Catalog, type NewBlock } from './catalog.ts'
 import { Ledger } from './ledger.ts'
 import { migrate } from './schema.ts'
-import { WalIndex } from './wal-index.ts'
+import { WalIndex, type WalSize } from './wal-index.ts'
 
 /** One request's records, as the Worker hands them to a shard. */
 export interface Append {
@@ -39,6 +39,7 @@ export interface DayCounts {
 interface Row {
   seq: number
   segments: Uint8Array
+  rawBytes: number
   summary: BlockSummary
   notes: Record<string, number>
   batchIds: Uint8Array
@@ -104,14 +105,16 @@ export class BlockStore {
       'select seq, records, received_ms, min_ms, max_ms, levels, notes, bytes from wal order by seq',
     )
     for (const row of rows) {
+      const levels = JSON.parse(row.levels) as number[]
       const summary = {
         records: row.records,
         minMs: row.min_ms,
         maxMs: row.max_ms,
-        levels: JSON.parse(row.levels) as number[],
+        levels: levels.slice(0, LEVELS.length),
       }
       const notes = row.notes === null ? {} : JSON.parse(row.notes)
-      this.#remember(row.seq, row.bytes, summary, row.received_ms, notes)
+      const rawBytes = levels[LEVELS.length] ?? row.bytes * RAW_BYTES_GUESSED
+      this.#remember(row.seq, { bytes: row.bytes, rawBytes }, summary, row.received_ms, notes)
     }
     const ids = this.#sql.exec<{ received_ms: number; batch_ids: ArrayBuffer }>(
       `select last_ms as received_ms, ids as batch_ids from batch where last_ms > ?1
@@ -172,7 +175,8 @@ export class BlockStore {
     this.#appended.appends += group.length
     for (const row of rows) {
       this.#appended.records += row.summary.records
-      this.#remember(row.seq, row.segments.length, row.summary, nowMs, row.notes)
+      const { seq, summary, notes } = row
+      this.#remember(seq, sizeOf(row), summary, nowMs, notes)
       this.#rememberIds(row.batchIds, nowMs)
     }
   }
@@ -187,7 +191,8 @@ export class BlockStore {
       nowMs,
       summary.minMs,
       summary.maxMs,
-      JSON.stringify(summary.levels),
+      // Behind the levels, because a column of its own would have come behind the BLOB.
+      JSON.stringify([...summary.levels, row.rawBytes]),
       Object.keys(notes).length > 0 ? JSON.stringify(notes) : null,
       batchIds.length > 0 ? batchIds : null,
       row.segments.length,
@@ -197,12 +202,12 @@ export class BlockStore {
 
   #remember(
     seq: number,
-    bytes: number,
+    size: WalSize,
     summary: BlockSummary,
     receivedMs: number,
     notes: Record<string, number>,
   ): void {
-    this.#wal.push(seq, bytes, summary, receivedMs)
+    this.#wal.push(seq, size, summary, receivedMs)
     this.#nextSeq = Math.max(this.#nextSeq, seq + summary.records)
     const day = this.#day(dayOf(receivedMs))
     addLevels(day, summary.levels)
@@ -403,6 +408,11 @@ export class BlockStore {
   }
 }
 
+/** Rows of before it was kept: what our segments compress to, and more. */
+const RAW_BYTES_GUESSED = 20
+
+const sizeOf = ({ segments, rawBytes }: Row): WalSize => ({ bytes: segments.length, rawBytes })
+
 /** One row for the group, or as many as the row bound asks for. */
 function rowsOfGroup(group: Append[], firstSeq: number): Row[] {
   const rows: Row[] = []
@@ -411,25 +421,31 @@ function rowsOfGroup(group: Append[], firstSeq: number): Row[] {
   let ids: Uint8Array[] = []
   let notes: Record<string, number> = {}
   let bytes = 0
+  let rawBytes = 0
   const close = () => {
     if (segments.length === 0) return
     const summary = mergeSummaries(segments.map((segment) => segment.summary))
     const packed = packSegments(segments.map((segment) => segment.bytes))
-    rows.push({ seq, segments: packed, summary, notes, batchIds: concatBytes(ids) })
+    rows.push({ seq, segments: packed, rawBytes, summary, notes, batchIds: concatBytes(ids) })
     seq += summary.records
     segments = []
     ids = []
     notes = {}
     bytes = 0
+    rawBytes = 0
   }
   for (const append of group) {
     append.segments.forEach((segment, i) => {
-      if (bytes + segment.bytes.length > ROW_BYTES_MAX) close()
+      const isFull =
+        bytes + segment.bytes.length > ROW_BYTES_MAX ||
+        rawBytes + segment.rawBytes > BLOCK_RAW_BYTES_MAX
+      if (isFull) close()
       // With its first segment: one transaction writes them all, so where is free.
       if (i === 0 && append.batchId) ids.push(append.batchId)
       if (i === 0) for (const [name, n] of Object.entries(append.notes)) add(notes, name, n)
       segments.push(segment)
       bytes += segment.bytes.length + 4
+      rawBytes += segment.rawBytes
     })
   }
   close()

@@ -2,6 +2,7 @@
 // over the narrow rows; keeper.ts carries them out.
 
 import {
+  BLOCK_RAW_BYTES_MAX,
   COMPACT_BLOCKS,
   COMPACT_BYTES_TARGET,
   COMPACT_RECORDS_MAX,
@@ -35,6 +36,7 @@ export function sealDueMs(wal: WalIndex, poison: IsPoison, forcedSeq: number): n
   let rows = 0
   let records = 0
   let bytes = 0
+  let rawBytes = 0
   for (let row = 0; row < wal.length; row++) {
     const seq = wal.seq[row]!
     if (poison.has(seq)) continue
@@ -43,7 +45,9 @@ export function sealDueMs(wal: WalIndex, poison: IsPoison, forcedSeq: number): n
     rows++
     records += wal.records[row]!
     bytes += wal.bytes[row]!
+    rawBytes += wal.rawBytes[row]!
     if (rows >= SEAL_ROWS || records >= SEAL_RECORDS || bytes >= SEAL_BYTES) return 0
+    if (rawBytes >= BLOCK_RAW_BYTES_MAX) return 0
   }
   if (oldestMs === null) return null
   return Math.min(oldestMs + SEAL_MS, (dayNumber(oldestMs) + 1) * DAY_MS)
@@ -58,6 +62,7 @@ export function chooseSeal(wal: WalIndex, poison: IsPoison): number[] {
   const run: number[] = []
   let records = 0
   let bytes = 0
+  let rawBytes = 0
   let nextSeq = 0
   for (let row = 0; row < wal.length; row++) {
     const seq = wal.seq[row]!
@@ -69,7 +74,9 @@ export function chooseSeal(wal: WalIndex, poison: IsPoison): number[] {
       first !== undefined && dayNumber(wal.receivedMs[row]!) !== dayNumber(wal.receivedMs[first]!)
     records += wal.records[row]!
     bytes += wal.bytes[row]!
-    const isFull = records > SEAL_RECORDS || bytes > SEAL_RUN_BYTES_MAX
+    rawBytes += wal.rawBytes[row]!
+    const isFull =
+      records > SEAL_RECORDS || bytes > SEAL_RUN_BYTES_MAX || rawBytes > BLOCK_RAW_BYTES_MAX
     if (isOfAnotherDay || (isFull && run.length > 0)) break
     run.push(row)
   }
@@ -96,6 +103,7 @@ export function chooseCompaction(
 ): BlockRow[] | null {
   let run: BlockRow[] = []
   let bytes = 0
+  let rawBytes = 0
   let records = 0
   for (let i = 0; i <= blocks.length; i++) {
     const block = blocks[i]
@@ -111,10 +119,12 @@ export function chooseCompaction(
     const fits =
       goesOn &&
       bytes + block.bytes <= COMPACT_BYTES_TARGET &&
+      rawBytes + block.rawBytes <= BLOCK_RAW_BYTES_MAX &&
       records + block.records <= COMPACT_RECORDS_MAX
     if (fits && (isClosed || run.length < COMPACT_BLOCKS)) {
       run.push(block)
       bytes += block.bytes
+      rawBytes += block.rawBytes
       records += block.records
       continue
     }
@@ -123,6 +133,7 @@ export function chooseCompaction(
     if (run.length > 1 && isComplete) return run
     run = isUsable ? [block] : []
     bytes = isUsable ? block.bytes : 0
+    rawBytes = isUsable ? block.rawBytes : 0
     records = isUsable ? block.records : 0
   }
   return null

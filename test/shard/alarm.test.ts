@@ -289,7 +289,7 @@ describe('a row that can not be sealed', () => {
   const noise = () => {
     const bytes = crypto.getRandomValues(new Uint8Array(1000))
     const summary = { records: 3, minMs: START, maxMs: START, levels: [0, 0, 3, 0, 0, 0] }
-    return { segments: [{ bytes, summary }], batchId: null, notes: {} }
+    return { segments: [{ bytes, rawBytes: 1000, summary }], batchId: null, notes: {} }
   }
 
   it('stays and is shown, and the others are sealed', async () => {

@@ -8,7 +8,7 @@ import type { Append } from '../../src/shard/store.ts'
 
 const summary = { records: 1, minMs: 0, maxMs: 0, levels: [0, 0, 1, 0, 0, 0] }
 const append = (id: number | null, bytes = 10): Append => ({
-  segments: [{ bytes: new Uint8Array(bytes), summary }],
+  segments: [{ bytes: new Uint8Array(bytes), rawBytes: bytes, summary }],
   batchId: id === null ? null : new Uint8Array(16).fill(id),
   notes: {},
 })

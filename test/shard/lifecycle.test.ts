@@ -6,6 +6,7 @@ import { env } from 'cloudflare:workers'
 import { describe, expect, it, vi } from 'vitest'
 import { openBlock, readGroup } from '../../src/block/parquet.ts'
 import { decodeSegment, encodeSegments, unpackSegments } from '../../src/block/segment.ts'
+import { BLOCK_RAW_BYTES_MAX } from '../../src/limits.ts'
 import type { RecordFilter } from '../../src/query/plan.ts'
 import type { Result } from '../../src/result.ts'
 import type { CandidatesReply, CandidatesRequest } from '../../src/shard/candidates.ts'
@@ -177,6 +178,28 @@ describe('a shard', () => {
     const levels = { filter: [{ kind: 'level' as const, mask: 0b10000 }], since: null, until: null }
     const reply = await shard.candidates({ counts: true, levelMask: 0b10000, filter: levels })
     expect(reply).toMatchObject({ candidates: [], counted: { records: 1, ranges: [[1, 3]] } })
+  })
+
+  it('seals records that compress a thousandfold in blocks that fit a memory', async () => {
+    const shard = await shardOf('life-dense')
+    const stack = 'at com.example.Shop.pay(Shop.java:123) '.repeat(6000)
+    const messages = Array.from({ length: 40 }, (_, i) => `${i} ${stack}`)
+    for (let i = 0; i < 4; i++) await shard.append(messages.slice(10 * i, 10 * i + 10))
+    await shard.flush('job_1')
+    await shard.settle('job_1')
+    const { blocks } = await shard.storage()
+    expect(blocks).toMatchObject([{ blocks: 1, records: 40 }])
+    expect(blocks[0]!.rawBytes).toBeGreaterThan(9e6)
+
+    const reply = await shard.candidates()
+    expect(await messagesOf(reply)).toEqual(messages.map((message, i) => [i + 1, message]))
+    for (let i = 0; i < 12; i++) await shard.append(messages.slice(0, 10))
+    await shard.flush('job_2')
+    await shard.settle('job_2')
+    for (const { records, from } of (await shard.candidates()).candidates) {
+      expect(records * stack.length).toBeLessThan(BLOCK_RAW_BYTES_MAX)
+      expect(from.kind).toBe('object')
+    }
   })
 
   it('merges the small blocks of a quiet app', async () => {

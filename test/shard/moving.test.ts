@@ -76,7 +76,7 @@ class Model {
     const wal = walOf([])
     for (const row of rowsOfWal) {
       const summary = { ...summaryOf(row), levels: [0, 0, row.records.length, 0, 0, 0] }
-      wal.push(row.records[0]!.seq, 100, summary, 0)
+      wal.push(row.records[0]!.seq, { bytes: 100, rawBytes: 400 }, summary, 0)
     }
     const blocks = this.rows
       .filter(({ id }) => id > 0)

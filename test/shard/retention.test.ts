@@ -301,7 +301,7 @@ describe('retention', () => {
   const noise = () => {
     const bytes = crypto.getRandomValues(new Uint8Array(100))
     const summary = { records: 1, minMs: NOON, maxMs: NOON, levels: [0, 0, 1, 0, 0, 0] }
-    return { segments: [{ bytes, summary }], batchId: null, notes: {} }
+    return { segments: [{ bytes, rawBytes: 100, summary }], batchId: null, notes: {} }
   }
 
   it('leaves a row that can not be sealed to a person, and rests', async () => {

@@ -7,6 +7,7 @@ import { WalIndex } from '../../src/shard/wal-index.ts'
 export interface WalRowSpec {
   records?: number
   bytes?: number
+  rawBytes?: number
   receivedMs?: number
   minMs?: number
   maxMs?: number
@@ -18,9 +19,16 @@ export function walOf(rows: WalRowSpec[], firstSeq = 1): WalIndex {
   const wal = new WalIndex()
   let seq = firstSeq
   for (const row of rows) {
-    const { records = 10, bytes = 100, receivedMs = 0, minMs = 0, maxMs = minMs } = row
+    const {
+      records = 10,
+      bytes = 100,
+      rawBytes = 400,
+      receivedMs = 0,
+      minMs = 0,
+      maxMs = minMs,
+    } = row
     const { levels = [0, 0, records, 0, 0, 0] } = row
-    wal.push(seq, bytes, { records, minMs, maxMs, levels }, receivedMs)
+    wal.push(seq, { bytes, rawBytes }, { records, minMs, maxMs, levels }, receivedMs)
     seq += records
   }
   return wal

@@ -68,7 +68,7 @@ describe('LogShard', () => {
       }
       bytes[0] = seed
       const summary = { records: 10, minMs: 0, maxMs: 1, levels: [0, 0, 10, 0, 0, 0] }
-      return { bytes, summary }
+      return { bytes, rawBytes: bytes.length, summary }
     }
     const segments = [noise(1), noise(2), noise(3), noise(4), noise(5)]
     const rows = await runInDurableObject(stub(), async (shard: LogShard, { storage }) => {

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import {
+  BLOCK_RAW_BYTES_MAX,
   COMPACT_BLOCKS,
   COMPACT_BYTES_TARGET,
   COMPACT_RECORDS_MAX,
@@ -62,6 +63,8 @@ describe('sealDueMs', () => {
   isDue('at once for as many records', [{ records: 5 }, { records: SEAL_RECORDS - 5 }], 0)
   isDue('not for a byte less', [{ bytes: 9 }, { bytes: SEAL_BYTES - 10 }], NOON + SEAL_MS)
   isDue('at once for as many bytes', [{ bytes: 9 }, { bytes: SEAL_BYTES - 9 }], 0)
+  isDue('not for a raw byte less', [{ rawBytes: BLOCK_RAW_BYTES_MAX - 1 }], NOON + SEAL_MS)
+  isDue('at once for as many raw bytes', [{ rawBytes: BLOCK_RAW_BYTES_MAX }], 0)
   isDue('poison alone never', [{}, {}], null, { poison: [1, 11] })
   isDue('poison does not count', times(SEAL_ROWS, {}), NOON + SEAL_MS, { poison: [11] })
   isDue('poison has no age', [at(DAY), at(NOON)], NOON + SEAL_MS, { poison: [1] })
@@ -95,6 +98,12 @@ describe('chooseSeal', () => {
   chooses('up to the records of one block', times(3, { records: SEAL_RECORDS / 2 }), [0, 1])
   chooses('one row of too many records', times(2, { records: SEAL_RECORDS + 1 }), [0])
   chooses('up to the bytes of one block', times(3, { bytes: SEAL_RUN_BYTES_MAX / 2 }), [0, 1])
+  chooses(
+    'up to the raw bytes of one block',
+    times(3, { rawBytes: BLOCK_RAW_BYTES_MAX / 2 }),
+    [0, 1],
+  )
+  chooses('one row of too many raw bytes', times(2, { rawBytes: BLOCK_RAW_BYTES_MAX + 1 }), [0])
   chooses('one row of too many bytes', times(2, { bytes: SEAL_RUN_BYTES_MAX + 1 }), [0])
 })
 

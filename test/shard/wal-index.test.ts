@@ -9,6 +9,7 @@ interface Row {
   receivedMs: number
   records: number
   bytes: number
+  rawBytes: number
   minMs: number
   maxMs: number
   levels: number[]
@@ -20,6 +21,7 @@ const columnsOf = (wal: WalIndex) =>
     receivedMs: wal.receivedMs[row],
     records: wal.records[row],
     bytes: wal.bytes[row],
+    rawBytes: wal.rawBytes[row],
     minMs: wal.minMs[row],
     maxMs: wal.maxMs[row],
     levelMask: wal.levelMask[row],
@@ -39,8 +41,8 @@ describe('WalIndex', () => {
           const records = 1 + upTo(20)
           const [minMs, maxMs] = [1.7e12 + upTo(1e6), 1.8e12 + upTo(1e6)]
           const row = { seq: nextSeq, receivedMs: 1.75e12 + step, records, minMs, maxMs, levels }
-          rows.push({ ...row, bytes: 1 + upTo(1_900_000) })
-          wal.push(row.seq, rows.at(-1)!.bytes, row, row.receivedMs)
+          rows.push({ ...row, bytes: 1 + upTo(1_900_000), rawBytes: upTo(16_000_000) })
+          wal.push(row.seq, rows.at(-1)!, row, row.receivedMs)
           nextSeq += records
         }
         // From the front, as the seal takes them, or here and there.
