@@ -27,8 +27,15 @@ const DeleteBody = z.strictObject({
   dry_run: z.boolean().optional(),
   confirm: z.literal('all').optional(),
 })
-const PruneBody = z.strictObject({ before: time, dry_run: z.boolean().optional() })
-const FlushBody = z.strictObject({ app_id: z.string().optional(), older_than: time.optional() })
+const PruneBody = z.strictObject({
+  before: time,
+  dry_run: z.boolean().optional(),
+  confirm: z.literal('all').optional(),
+})
+const FlushBody = z.strictObject({
+  app_id: z.string().min(1).optional(),
+  older_than: time.optional(),
+})
 
 export const dataRoutes = new Hono<HonoEnv>()
 
@@ -42,9 +49,7 @@ dataRoutes.post('/apps/:app_id/delete', async (c) => {
   const match = planFilter(filter, nowMs)
   if (!match.ok) return answer(c, match)
   if (!dry_run && confirm !== 'all' && spansEverything(match.data, nowMs)) {
-    const text =
-      'this filter matches every record of the app: if that is meant, repeat it with "confirm":"all"'
-    return answer(c, err('bad_request', text))
+    return answer(c, MATCHES_EVERYTHING)
   }
   return answer(c, await remove(c, access.data, match.data, dry_run))
 })
@@ -54,10 +59,15 @@ dataRoutes.post('/apps/:app_id/prune', async (c) => {
   if (!access.ok) return answer(c, access)
   const body = await readBody(c, PruneBody)
   if (!body.ok) return answer(c, body)
-  const before = parseTimeParameter(String(body.data.before), Date.now())
-  if (!before.ok) return answer(c, err('bad_request', `before: ${before.error.message}`))
-  const match = { filter: [], since: null, until: before.data }
-  return answer(c, await remove(c, access.data, match, body.data.dry_run ?? false))
+  const { before, dry_run = false, confirm } = body.data
+  const nowMs = Date.now()
+  const until = parseTimeParameter(String(before), nowMs)
+  if (!until.ok) return answer(c, err('bad_request', `before: ${until.error.message}`))
+  const match = { filter: [], since: null, until: until.data }
+  if (!dry_run && confirm !== 'all' && spansEverything(match, nowMs)) {
+    return answer(c, MATCHES_EVERYTHING)
+  }
+  return answer(c, await remove(c, access.data, match, dry_run))
 })
 
 dataRoutes.get('/apps/:app_id/jobs/:job_id', async (c) => {
@@ -154,9 +164,14 @@ const planOf = (match: RecordFilter): Plan => ({
   after: null,
 })
 
-/** Whether it matches all that is stored, an end in the future being none. */
+/** Whether it matches all that is stored, an end that is not past being none. */
 const spansEverything = (match: RecordFilter, nowMs: number) =>
-  matchesEverything(match.until && match.until.ms > nowMs ? { ...match, until: null } : match)
+  matchesEverything(match.until && match.until.ms >= nowMs ? { ...match, until: null } : match)
+
+const MATCHES_EVERYTHING = err(
+  'bad_request',
+  'this matches every record of the app: if that is meant, repeat it with "confirm":"all"',
+)
 
 /** The owner who names no app means all of them. */
 const isAboutAll = ({ grant, appHeader, orgHeader }: Caller, appId: string | null) =>

@@ -1,11 +1,15 @@
 // What a tenant has stored: blocks by tier, what waits, what went wrong, and its objects in the archive.
 
+import { Buffer } from 'node:buffer'
 import { ownsKey } from '../block/object-key.ts'
 import type { Env } from '../env.ts'
 import { err, ok, type Result } from '../result.ts'
 import type { ArchiveObject, BlocksView, ShardStorage } from '../shard/storage-view.ts'
 import { type Estimate, estimateCost } from './costs.ts'
 import { callShard, type ShardAccess, withShards } from './route.ts'
+
+/** R2 takes no longer key, and so has none. */
+const KEY_BYTES_MAX = 1024
 
 /** Sealed or archived blocks of one level of compaction. */
 export interface BlocksAnswer {
@@ -91,7 +95,7 @@ export async function openArchived(
     return err('not_found', 'this deployment has no archive: its Worker has no R2 binding ARCHIVE')
   }
   const missing = err('not_found', 'the archive of this app has no such object')
-  if (!ownsKey(tenant, key)) return missing
+  if (!ownsKey(tenant, key) || Buffer.byteLength(key) > KEY_BYTES_MAX) return missing
   try {
     const object = await env.ARCHIVE.get(key)
     return object === null ? missing : ok(object)

@@ -81,10 +81,8 @@ const columnsBody = z
   )
 
 const ruleBody = z.strictObject({
-  filter: z
-    .record(z.string(), z.union([z.string(), z.number(), z.boolean()], 'must be text or a number'))
-    .nullable()
-    .optional(),
+  /** planFilter says what is wrong with it: zod would drop a member called __proto__. */
+  filter: z.unknown().optional(),
   days: z.int().min(1).max(RETENTION_DAYS_MAX),
 })
 
@@ -120,7 +118,7 @@ export function changeOf(
 function rulesOf(sent: z.infer<typeof ruleBody>[], nowMs: number): Result<RetentionRule[]> {
   const rules: RetentionRule[] = []
   for (const [i, { filter, days }] of sent.entries()) {
-    const isDefault = filter == null || Object.keys(filter).length === 0
+    const isDefault = filter == null || isEmptyObject(filter)
     if (isDefault && i < sent.length - 1) {
       return refused(
         `retention.${i}`,
@@ -131,7 +129,7 @@ function rulesOf(sent: z.infer<typeof ruleBody>[], nowMs: number): Result<Retent
       const wrong = wrongFilter(filter, nowMs)
       if (wrong !== null) return refused(`retention.${i}.filter`, wrong)
     }
-    rules.push({ filter: isDefault ? null : filter, days })
+    rules.push({ filter: isDefault ? null : (filter as FilterObject), days })
   }
   if (rules.at(-1)?.filter !== null) rules.push(DEFAULT_RULE)
   if (rules.length <= RETENTION_RULES_MAX) return ok(rules)
@@ -142,13 +140,16 @@ function rulesOf(sent: z.infer<typeof ruleBody>[], nowMs: number): Result<Retent
 }
 
 /** Why a retention rule can not have this filter, or null. */
-function wrongFilter(filter: FilterObject, nowMs: number): string | null {
-  if ('since' in filter || 'until' in filter) {
-    return 'takes no since and no until: a rule is about a kind of records, and days about their age'
-  }
+function wrongFilter(filter: unknown, nowMs: number): string | null {
   const plan = planFilter(filter, nowMs)
-  return plan.ok ? null : plan.error.message
+  if (!plan.ok) return plan.error.message
+  if (!plan.data.since && !plan.data.until) return null
+  return 'takes no since and no until: a rule is about a kind of records, and days about their age'
 }
+
+/** A member called __proto__ is one, and no filter: it must not make a rule for everything. */
+const isEmptyObject = (value: unknown) =>
+  typeof value === 'object' && value !== null && Reflect.ownKeys(value).length === 0
 
 const refused = (path: string, message: string) =>
   err('bad_request', `${path}: ${message}`, { problems: [`${path}: ${message}`] })

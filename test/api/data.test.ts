@@ -157,6 +157,7 @@ describe('a body', () => {
   refuses('every level', 'delete', { filter: { level: '>=trace' } }, '"confirm":"all"')
   refuses('since 1970', 'delete', { filter: { since: '1970-01-01' } }, '"confirm":"all"')
   refuses('until the future', 'delete', { filter: { until: '2999-01-01' } }, '"confirm":"all"')
+  refuses('all there is by time', 'prune', { before: '0s' }, '"confirm":"all"')
   refuses('no time', 'prune', {}, 'before')
   refuses('a time that is none', 'prune', { before: 'x' }, 'before: "x" is no time')
   refuses('a time that is a list', 'prune', { before: [1] }, 'before: must be a time')
@@ -212,7 +213,9 @@ describe('a deletion', () => {
     const started = await send('POST /apps/pruned/prune', { body })
     expect((await messagesOf(read)).sort()).toEqual(['four', 'three'])
     expect(await doneJob('pruned', started.data.job_id!)).toMatchObject({ records: 2 })
-    const everything = await send('POST /apps/pruned/prune', { body: { before: '2999-01-01' } })
+    const everything = await send('POST /apps/pruned/prune', {
+      body: { before: '2999-01-01', confirm: 'all' },
+    })
     expect(everything.status).toBe(200)
     expect(await messagesOf(read)).toEqual([])
   })

@@ -121,6 +121,11 @@ describe('a body', () => {
       retention: [...rules(31), { filter: null, days: 30 }],
     },
   )
+  refuses(
+    'a filter whose only member is no plain one',
+    JSON.parse('{"retention":[{"filter":{"__proto__":"x"},"days":1}]}'),
+    'unknown parameter "__proto__"',
+  )
   refuses('33 rules', { retention: rules(33) }, '<=32')
   refuses('32 rules and no default', { retention: rules(32) }, 'at most 32 rules')
   refuses('no days', { retention: [{ filter: { level: 'debug' } }] }, 'expected number')
