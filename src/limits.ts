@@ -84,6 +84,8 @@ export const SEAL_MS = 10 * 60 * 1000
 export const SEAL_RUN_BYTES_MAX = 1_500_000
 /** The same before encoding: records that compress a thousandfold must still fit the Sealer's memory. */
 export const BLOCK_RAW_BYTES_MAX = 16 * MIB
+/** Deletions in force in one shard; above, 503: each is asked about every record that a query finds. */
+export const TOMBSTONES_MAX = 64
 /** Unsealed bytes at which appends wait for the seal: a shard must not outrun what seals it. */
 export const WAL_BYTES_MAX = 64 * MIB
 /** A block below both is merged with its neighbours. */

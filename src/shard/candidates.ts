@@ -28,8 +28,10 @@ export interface CandidatesRequest {
   maxSeq: number | null
   /** Only rows that reach into this range of sequence numbers, both included. */
   onlyRange: { firstSeq: number; lastSeq: number } | null
-  /** Stored bytes in the reply, one row at least. */
+  /** Stored bytes in the reply; one row at least, unless `mayBeEmpty`. */
   bytesMax: number
+  /** Where the first row is over `bytesMax`, its place will do: of 64 shards a page needs few rows. */
+  mayBeEmpty: boolean
   /** `next` of the reply before. */
   after: CandidatePlace | null
   /** Count instead of bringing, where the catalog knows exactly how many records match. */
@@ -137,7 +139,10 @@ export function chooseCandidates(holdings: Holdings, request: CandidatesRequest)
     lastBlock = Math.max(lastBlock, newestBlock)
     const known = inQuestion.chosen.filter(({ id }) => id <= knownBlock)
     for (const { ms, seq, row, block } of inOrder(wal, walRows, known, request)) {
-      if (!(block ? filling.offerBlock(block, false) : filling.offerWal(row))) break
+      if (!(block ? filling.offerBlock(block, false) : filling.offerWal(row))) {
+        last ??= { ms, seq: request.order === 'desc' ? seq + 1 : seq - 1 }
+        break
+      }
       last = { ms, seq }
     }
   }
@@ -239,7 +244,8 @@ class Filling {
 
   #take(chosen: Chosen, bytes: number): boolean {
     const { length } = this.chosen
-    const isOver = length > 0 && this.#bytes + bytes > this.#request.bytesMax
+    const { bytesMax, mayBeEmpty } = this.#request
+    const isOver = (length > 0 || mayBeEmpty) && this.#bytes + bytes > bytesMax
     if (isOver || length === CANDIDATES_MAX) this.isOpen = false
     else {
       this.chosen.push(chosen)

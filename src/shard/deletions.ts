@@ -5,6 +5,9 @@
 // alone; what it hides in part is built again without. Unsealed rows are sealed first, and sealing
 // leaves hidden records out. A tombstone ends once a walk that began after it has passed all blocks;
 // one that met blocks it could not read comes back to them later, and the tombstone goes on hiding.
+// Tombstones that come while a walk is under way have the next one. Blocks made during a walk were
+// begun during it, so they are without what its tombstones hide; and a block that was begun before a
+// tombstone is stored before the first step of its walk.
 
 import { createHash } from 'node:crypto'
 import { readObject } from '../archive/objects.ts'
@@ -14,7 +17,7 @@ import { countByCatalog, type Prepared, preparePrune, prune } from '../query/pru
 import type { Settings } from '../tenant/settings.ts'
 import type { BlockRow } from './catalog.ts'
 import type { Home } from './keeper.ts'
-import type { StoredTombstone } from './ledger.ts'
+import { OBJECT_DELETES, type PendingObject, type StoredTombstone } from './ledger.ts'
 import { DAY_MS, lastSeqBefore } from './upkeep.ts'
 
 const EVERYTHING: RecordFilter = { filter: [], since: null, until: null }
@@ -31,8 +34,12 @@ interface Walk {
   last: number
   reaches: Reach[]
   ids: number[]
+  /** How many blocks it passes in all. */
+  blocks: number
   at: number
   failures: Unread[]
+  /** It has passed all blocks once, and comes back to those it could not read. */
+  isReturn: boolean
 }
 
 /** A block that could not be read, and the tombstones that wait for it. */
@@ -42,18 +49,24 @@ interface Unread {
   touching: Reach[]
 }
 
+/** What the keeper does for a purge. */
+interface Tools {
+  /** Stores a block again without what tombstones hide. */
+  rebuild(source: BlockRow, bytes: Uint8Array): Promise<void>
+  removeObject(object: PendingObject): Promise<void>
+}
+
 /** Blocks looked at in the catalog alone, in one stretch. */
 const GLANCES_MAX = 256
 
 export class Deletions {
   readonly #home: Home
-  readonly #rebuild: (source: BlockRow, bytes: Uint8Array) => Promise<boolean>
+  readonly #tools: Tools
   #walk: Walk | null = null
 
-  /** `rebuild` resolves to false when the block is to be done again. */
-  constructor(home: Home, rebuild: (source: BlockRow, bytes: Uint8Array) => Promise<boolean>) {
+  constructor(home: Home, tools: Tools) {
     this.#home = home
-    this.#rebuild = rebuild
+    this.#tools = tools
   }
 
   /** Rewrites the next block, or ends what is done. Throws when a walk ended with blocks unread. */
@@ -69,10 +82,11 @@ export class Deletions {
     await this.#end(walk)
   }
 
-  /** A walk goes on with the tombstones it began with: a new one needs a walk from the start. */
+  /** A walk goes on with the tombstones it began with; one that only comes back waits for no new one. */
   #walkOfNow(): Walk {
     const { ledger, catalog } = this.#home.store
-    if (this.#walk?.last === ledger.lastTombstone) return this.#walk
+    const walk = this.#walk
+    if (walk && (!walk.isReturn || walk.last === ledger.lastTombstone)) return walk
     const reaches = ledger.tombstones.map((tombstone) => ({
       tombstone,
       match: preparePrune(tombstone.match),
@@ -83,8 +97,10 @@ export class Deletions {
       last: ledger.lastTombstone,
       reaches,
       ids,
+      blocks: ids.length,
       at: 0,
       failures: [],
+      isReturn: false,
     }
     return this.#walk
   }
@@ -106,8 +122,7 @@ export class Deletions {
     try {
       const bytes = await this.#bytesOf(block)
       if (this.#home.isGone()) return
-      // Not done when a deletion came in force meanwhile: the walk begins again with it.
-      if (!(await this.#rebuild(block, bytes))) return
+      await this.#tools.rebuild(block, bytes)
     } catch (e) {
       if (this.#home.isGone()) return
       const text = `block from record ${block.firstSeq}: ${e instanceof Error ? e.message : e}`
@@ -138,6 +153,8 @@ export class Deletions {
 
   async #end(walk: Walk): Promise<void> {
     const { store } = this.#home
+    const unremoved = await this.#removeReplaced()
+    if (this.#home.isGone()) return
     const texts = new Set<string>()
     const held: Reach[] = []
     const done: StoredTombstone[] = []
@@ -145,6 +162,7 @@ export class Deletions {
       const { tombstone } = reach
       const unread = walk.failures.filter(({ touching }) => touching.includes(reach))
       const left = [...unread.map(({ text }) => text), ...this.#unsealed(tombstone)]
+      if (tombstone.jobId !== null) left.push(...unremoved)
       for (const text of left) texts.add(text)
       if (left.length === 0) done.push(tombstone)
       else {
@@ -154,16 +172,36 @@ export class Deletions {
     }
     // All other blocks are done, and those made since were made without what is hidden.
     const ids = walk.failures.map(({ id }) => id)
-    this.#walk = held.length > 0 ? { ...walk, reaches: held, ids, at: 0, failures: [] } : null
+    const back = { ...walk, reaches: held, ids, at: 0, failures: [], isReturn: true }
+    this.#walk = held.length > 0 ? back : null
     if (done.some((tombstone) => this.#mayHaveRemoved(tombstone))) {
       await store.sweepPatterns(() => new Promise((resolve) => setTimeout(resolve, 0)))
       if (this.#home.isGone()) return
     }
     for (const tombstone of done) {
       store.ledger.endTombstone(tombstone.id)
-      this.#saveTask(tombstone, { state: 'done', doneMs: Date.now(), error: null })
+      const blocks = { blocksDone: walk.blocks, blocksTotal: walk.blocks }
+      this.#saveTask(tombstone, { state: 'done', doneMs: Date.now(), error: null, ...blocks })
     }
     if (held.length > 0) throw new Error([...texts].slice(0, 3).join('; '))
+  }
+
+  /**
+   * Removes the objects of blocks that were replaced: before that a deletion someone asked for is not
+   * done. What could not be removed, as texts.
+   */
+  async #removeReplaced(): Promise<string[]> {
+    const left: string[] = []
+    for (const object of [...this.#home.store.ledger.objects.values()]) {
+      if (object.deletesLeft < OBJECT_DELETES || this.#home.isGone()) continue
+      try {
+        await this.#tools.removeObject(object)
+      } catch (e) {
+        // R2 fails at times: the walk comes back.
+        left.push(`${object.key} could not be removed: ${e instanceof Error ? e.message : e}`)
+      }
+    }
+    return left
   }
 
   /** Whether records were left out for it, before a restart too and by whatever job; of retention nobody counts. */

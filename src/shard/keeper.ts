@@ -4,7 +4,8 @@
 // others go on meanwhile.
 //
 // Steps run one after the other. While one waits for the Sealer or for R2, appends and queries go on,
-// and a deletion may come in force: what was built before it is thrown away and built again.
+// and a deletion may come in force: what was built before it is stored all the same, because the walk
+// of that deletion can only begin in a later step, and meets it then (deletions.ts).
 
 import { deleteObject, writeObject } from '../archive/objects.ts'
 import { blockIdOf, objectKey } from '../block/object-key.ts'
@@ -15,7 +16,7 @@ import type { Settings } from '../tenant/settings.ts'
 import type { BlockRow, NewBlock } from './catalog.ts'
 import { Deletions } from './deletions.ts'
 import { firstDue, type JobName, type JobTimes, nextAlarmMs } from './jobs.ts'
-import { ERROR_CHARS_MAX, type PendingObject, type Poison } from './ledger.ts'
+import { ERROR_CHARS_MAX, type PendingObject, type Poison, type Task } from './ledger.ts'
 import type { BuildRequest, BuildSource, Built } from './sealer.ts'
 import type { UpkeepView } from './storage-view.ts'
 import type { BlockStore } from './store.ts'
@@ -62,7 +63,10 @@ export class Keeper {
 
   constructor(home: Home) {
     this.#home = home
-    this.#deletions = new Deletions(home, (source, block) => this.#rebuild(source, block))
+    this.#deletions = new Deletions(home, {
+      rebuild: (source, bytes) => this.#rebuild(source, bytes),
+      removeObject: (object) => this.#removeObject(object),
+    })
   }
 
   /** The app's settings as they are by now. */
@@ -152,7 +156,7 @@ export class Keeper {
       case 'archive':
         return this.#home.archive === null ? null : archiveDueMs(blocks, this.#window())
       case 'flush':
-        return this.#flushes().length > 0 && this.#isFlushed() ? 0 : null
+        return this.#flushes().some((task) => this.#isFlushed(task)) ? 0 : null
       case 'expire': {
         const days = (this.#settings?.retention ?? [{ days: 30 }]).map((rule) => rule.days)
         return expireDueMs(blocks, store.wal, Math.min(...days), store.expired.day)
@@ -214,7 +218,6 @@ export class Keeper {
   /** Rows that fail together are tried in halves; one that fails alone is poison and stays. */
   async #sealRows(rows: { seq: number; receivedMs: number }[]): Promise<void> {
     const { store } = this.#home
-    const began = store.ledger.lastTombstone
     const sources = rows.map(({ seq, receivedMs }): BuildSource => {
       const bytes = store.readSegments(seq) ?? bug(`wal row ${seq} is gone`)
       return { kind: 'segments', seq, receivedMs, bytes }
@@ -231,8 +234,6 @@ export class Keeper {
       }
       return
     }
-    // A deletion came in force meanwhile: the rows are still due, and are built again.
-    if (store.ledger.lastTombstone !== began) return
     const receivedMs = rows.at(-1)!.receivedMs
     const added = built.data.blocks.map((sealed) => newBlock(sealed, receivedMs, 0))
     const { removed } = built.data
@@ -255,7 +256,6 @@ export class Keeper {
     const { store } = this.#home
     const blocks = this.#chooseCompaction()
     if (!blocks) return
-    const began = store.ledger.lastTombstone
     const sources = blocks.map(({ id }): BuildSource => {
       const bytes = store.catalog.readBytes(id) ?? bug(`the bytes of block ${id} are gone`)
       return { kind: 'block', bytes }
@@ -268,7 +268,6 @@ export class Keeper {
         `blocks from record ${blocks[0]!.firstSeq} can not be merged: ${built.error.message}`,
       )
     }
-    if (store.ledger.lastTombstone !== began) return
     const receivedMs = Math.max(...blocks.map((block) => block.receivedMs))
     const compactions = Math.max(...blocks.map((block) => block.compactions)) + 1
     const added = built.data.blocks.map((sealed) => newBlock(sealed, receivedMs, compactions))
@@ -287,19 +286,16 @@ export class Keeper {
   }
 
   /** One block without what tombstones hide; its place in the catalog, time and level stay. */
-  async #rebuild(source: BlockRow, bytes: Uint8Array): Promise<boolean> {
+  async #rebuild(source: BlockRow, bytes: Uint8Array): Promise<void> {
     const { store } = this.#home
-    const began = store.ledger.lastTombstone
     const built = await this.#build('purge', [{ kind: 'block', bytes }])
-    if (this.#home.isGone()) return false
+    if (this.#home.isGone()) return
     if (!built.ok) throw new Error(built.error.message)
-    if (store.ledger.lastTombstone !== began) return false
     const { receivedMs, compactions } = source
     const { blocks, removed } = built.data
-    if (removed.length === 0) return true
+    if (removed.length === 0) return
     const added = blocks.map((sealed) => newBlock(sealed, receivedMs, compactions))
     store.replace({ wal: [], blocks: [source], added, removed }, Date.now())
-    return true
   }
 
   // Archive.
@@ -342,18 +338,28 @@ export class Keeper {
     return [...tasks.values()].filter((task) => task.kind === 'flush' && task.state === 'running')
   }
 
-  /** Whether all that flushes wait for is done, as far as it can be. */
-  #isFlushed(): boolean {
-    const { store, archive } = this.#home
-    if (sealDueMs(store.wal, store.ledger.poison, this.#forcedSeq()) === 0) return false
-    if (archive === null) return true
-    const beforeMs = this.#window().flushBeforeMs
-    return !store.catalog.blocks.some((b) => b.key === null && b.receivedMs < beforeMs)
+  /** Whether all that a flush asked for is done, as far as it can be. */
+  #isFlushed({ maxSeq, olderThanMs }: Task): boolean {
+    const { wal, ledger, catalog } = this.#home.store
+    for (let row = 0; row < wal.length && wal.seq[row]! <= maxSeq; row++) {
+      if (!ledger.poison.has(wal.seq[row]!)) return false
+    }
+    if (this.#home.archive === null) return true
+    const beforeMs = olderThanMs ?? 0
+    return !catalog.blocks.some(
+      (block) => block.key === null && block.firstSeq <= maxSeq && block.receivedMs < beforeMs,
+    )
+  }
+
+  /** What holds a flush up, or null. */
+  flushError(): string | null {
+    const { jobs } = this.#home.store.ledger
+    return jobs.get('seal')?.error ?? jobs.get('archive')?.error ?? null
   }
 
   async #endFlushes(): Promise<void> {
     const { ledger } = this.#home.store
-    for (const task of this.#flushes()) {
+    for (const task of this.#flushes().filter((task) => this.#isFlushed(task))) {
       const stuck = [...ledger.poison.keys()].filter((seq) => seq <= task.maxSeq)
       const errors: string[] = []
       if (this.#home.archive === null) errors.push('no archive is configured: blocks stay here')
@@ -389,7 +395,14 @@ export class Keeper {
     const object = [...ledger.objects.values()].find(
       (object) => object.nextMs <= Date.now() && !this.#isAwaited(object),
     )
-    if (!object || !archive) return
+    if (object && archive) await this.#removeObject(object)
+  }
+
+  /** Deletes an object, unless a block names it after all. */
+  async #removeObject(object: PendingObject): Promise<void> {
+    const { store, archive } = this.#home
+    const { ledger } = store
+    if (archive === null) throw new Error('no archive is configured')
     if (store.catalog.blocks.some((block) => block.key === object.key)) {
       ledger.dropObject(object.key)
       return

@@ -47,6 +47,7 @@ export interface Poison {
 /** How long a finished task can be asked for. */
 const TASK_KEPT_MS = 30 * 86_400_000
 /** An object is deleted twice, an hour apart: a put that was killed may still land. */
+export const OBJECT_DELETES = 2
 const DELETE_AGAIN_MS = 3_600_000
 export const ERROR_CHARS_MAX = 500
 
@@ -179,7 +180,12 @@ export class Ledger {
 
   /** An object about to be written, so that a put that is never finished is found; or one to remove. */
   noteObject(key: string, nowMs: number, what: 'write' | 'remove'): void {
-    this.#saveObject({ key, nextMs: nowMs, deletesLeft: what === 'write' ? 0 : 2, failures: 0 })
+    this.#saveObject({
+      key,
+      nextMs: nowMs,
+      deletesLeft: what === 'write' ? 0 : OBJECT_DELETES,
+      failures: 0,
+    })
   }
 
   /** The object was deleted, or could not be; it is again later, until it was twice. */

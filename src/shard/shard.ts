@@ -6,7 +6,7 @@
 
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../env.ts'
-import { CANDIDATE_BYTES_MAX, WAL_BYTES_MAX } from '../limits.ts'
+import { CANDIDATE_BYTES_MAX, TOMBSTONES_MAX, WAL_BYTES_MAX } from '../limits.ts'
 import type { RecordFilter } from '../query/plan.ts'
 import { LEVELS } from '../record.ts'
 import { bug, err, ok, type Result } from '../result.ts'
@@ -175,6 +175,10 @@ export class LogShard extends DurableObject<Env> {
     if (refused) return refused
     const { ledger, maxSeq } = this.#store
     if (!ledger.tasks.has(jobId)) {
+      if (ledger.tombstones.length >= TOMBSTONES_MAX) {
+        const text = `${ledger.tombstones.length} deletions are in force already; wait for the first to be done`
+        return err('overloaded', text, { max: TOMBSTONES_MAX })
+      }
       const nowMs = Date.now()
       try {
         this.ctx.storage.transactionSync(() => {
@@ -186,6 +190,8 @@ export class LogShard extends DurableObject<Env> {
         ledger.reload()
         throw e
       }
+      // One that waits to read a block again must not hold this one up.
+      if (ledger.jobs.get('purge')?.error) ledger.noteJob('purge', null, nowMs)
       await this.#arm()
     }
     await this.#sync()
@@ -216,7 +222,9 @@ export class LogShard extends DurableObject<Env> {
     const task = this.#store.ledger.tasks.get(jobId)
     if (!task) return ok(null)
     const { id: _, maxSeq: _seq, olderThanMs: _ms, ...view } = task
-    const purged = task.kind === 'delete' && task.state === 'running' ? this.#keeper.purged : null
+    if (task.state !== 'running') return ok(view)
+    if (task.kind === 'flush') return ok({ ...view, error: this.#keeper.flushError() })
+    const purged = this.#keeper.purged
     return ok(purged ? { ...view, blocksDone: purged.done, blocksTotal: purged.total } : view)
   }
 

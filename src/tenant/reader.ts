@@ -132,7 +132,13 @@ export class Reader {
     const { shards } = this.#reading
     const bytesMax = this.#shareOf(CANDIDATE_BYTES_FIRST)
     const replies = await Promise.all(
-      shards.map((shard) => this.#ask(shard, { bytesMax, maxSeq: this.maxSeqs[shard] ?? null })),
+      shards.map((shard) =>
+        this.#ask(shard, {
+          bytesMax,
+          maxSeq: this.maxSeqs[shard] ?? null,
+          mayBeEmpty: shards.length > 1,
+        }),
+      ),
     )
     let silence: Failure | null = null
     for (const [i, reply] of replies.entries()) {
@@ -327,6 +333,7 @@ export class Reader {
       onlyRange,
       counts,
       after: null,
+      mayBeEmpty: false,
       ...changes,
     }
     return callShard(this.#env, this.#access, shard, (stub, caller) => {

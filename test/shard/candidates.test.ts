@@ -23,6 +23,7 @@ const REQUEST: CandidatesRequest = {
   maxSeq: null,
   onlyRange: null,
   bytesMax: 1e9,
+  mayBeEmpty: false,
   after: null,
   counts: false,
 }
@@ -86,8 +87,19 @@ describe('chooseCandidates', () => {
   chooses('a record that is not there', { onlyRange: { firstSeq: 51, lastSeq: 51 } }, [])
   chooses('up to the bytes asked for', { bytesMax: 350 }, [31, 11, 21])
   chooses('one row at least, whatever its bytes', { bytesMax: 1 }, [31])
+  chooses('none where its place will do', { bytesMax: 1, mayBeEmpty: true }, [])
+  chooses('that fit, where its place would do', { bytesMax: 350, mayBeEmpty: true }, [31, 11, 21])
   chooses('goes on after a block', { after: place(250, 11, 2) }, [21, 1, 41])
   chooses('goes on after a row', { after: place(200, 21, 2) }, [1, 41])
+
+  it('names the place before the first row where it sends none', () => {
+    for (const order of ['asc', 'desc'] as const) {
+      const ask = (change: Partial<CandidatesRequest>) =>
+        chooseCandidates(HOLDINGS, { ...REQUEST, order, ...change })
+      const { next } = ask({ bytesMax: 1, mayBeEmpty: true })
+      expect(seqsOf(ask({ after: next }), HOLDINGS)).toEqual(seqsOf(ask({}), HOLDINGS))
+    }
+  })
 
   it('names the place to go on from, and nothing when all was given', () => {
     const first = chooseCandidates(HOLDINGS, { ...REQUEST, bytesMax: 200 })

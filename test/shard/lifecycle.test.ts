@@ -24,6 +24,7 @@ const ALL: CandidatesRequest = {
   maxSeq: null,
   onlyRange: null,
   bytesMax: 1e7,
+  mayBeEmpty: false,
   after: null,
   counts: false,
 }

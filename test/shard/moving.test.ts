@@ -157,7 +157,16 @@ describe('a reader of moving blocks', () => {
     let after: CandidatesRequest['after'] = null
     for (let replies = 0; replies === 0 || after !== null; replies++) {
       const bytesMax = 100 * model.upTo(12)
-      const request = { ...REQUEST, order, ...change, bytesMax, maxSeq, after } as const
+      const mayBeEmpty = after === null && model.upTo(1) === 0
+      const request = {
+        ...REQUEST,
+        order,
+        ...change,
+        bytesMax,
+        mayBeEmpty,
+        maxSeq,
+        after,
+      } as const
       const { holdings } = model
       const choice: Choice = chooseCandidates(holdings, request)
       reader.take(choice, model, holdings, order)
@@ -210,6 +219,7 @@ const REQUEST: CandidatesRequest = {
   maxSeq: null,
   onlyRange: null,
   bytesMax: 0,
+  mayBeEmpty: false,
   after: null,
   counts: false,
 }

@@ -25,6 +25,7 @@ export const ALL: CandidatesRequest = {
   maxSeq: null,
   onlyRange: null,
   bytesMax: 1e6,
+  mayBeEmpty: false,
   after: null,
   counts: false,
 }

@@ -514,6 +514,7 @@ describe('a scan', () => {
       maxSeq: null,
       onlyRange: null,
       bytesMax: 1e6,
+      mayBeEmpty: false,
       after: null,
       counts: false,
     })
