@@ -14,7 +14,7 @@ import { type StoredBatch, storedSegment } from '../src/block/stored.ts'
 import { decodeOtlpProtobuf } from '../src/ingest/otlp-protobuf.ts'
 import { planFilter, type RecordFilter } from '../src/query/plan.ts'
 import { countByCatalog, type PruneSource, preparePrune } from '../src/query/prune.ts'
-import { Matcher } from '../src/query/scan.ts'
+import { Matcher, rowsInSet } from '../src/query/scan.ts'
 import { recordView } from '../src/query/view.ts'
 import { corpus } from './corpus.ts'
 import { printGoals } from './goals.ts'
@@ -175,7 +175,7 @@ function search(blocks: SealedBlock[], filter: RecordFilter): number {
     const file = openBlock(bytes)
     for (const group of file.groups.keys()) {
       const stored = readGroup(file, group, matcher.needed)
-      const rows = Array.from({ length: stored.batch.length }, (_, row) => row)
+      const rows = rowsInSet(FIRST_PAGE, stored, 0, Number.MAX_SAFE_INTEGER)
       const { sure, look } = matcher.sieve(stored, rows)
       found += sure.length
       if (look.length === 0) continue
@@ -186,6 +186,7 @@ function search(blocks: SealedBlock[], filter: RecordFilter): number {
   return found
 }
 
+const FIRST_PAGE = { after: null, order: 'desc' } as const
 const MESSAGES = { columns: new Set(['message'] as const), attributes: [] }
 const PATTERNS = { columns: new Set(['pattern'] as const), attributes: [] }
 
@@ -336,7 +337,7 @@ function plainly(all: Segments[], filter: RecordFilter): number {
   let found = 0
   for (const bytes of all.flat()) {
     const stored = storedSegment(decodeSegment(bytes), 1, RECEIVED_MS)
-    const rows = Array.from({ length: stored.batch.length }, (_, row) => row)
+    const rows = rowsInSet(FIRST_PAGE, stored, 0, Number.MAX_SAFE_INTEGER)
     found += matcher.rows(stored, rows).length
   }
   return found

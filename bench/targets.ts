@@ -1,8 +1,5 @@
 // What is measured: the product and bench/rows-baseline, each in a workerd of its own. A door is one
 // app of a target, so every scenario starts empty.
-//
-// The product's rows are those its cursors report. Setting an alarm is billed as one row too, which no
-// cursor tells: at most one for each block sealed.
 
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
