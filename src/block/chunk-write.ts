@@ -19,15 +19,18 @@ import { bug } from '../result.ts'
 import { encodeDelta, encodeHybrid, STEP_MAX } from './delta.ts'
 import { type ColumnSpec, elementOf, GROUP_RECORDS_MAX, PAGE_BYTES_MAX } from './layout.ts'
 
-/** The values of some rows; null where the record has none. */
+/** What a value is: `ms` whole milliseconds since 1970, `int` of 32 bits, `long` of 64. */
+export type Scalar = 'text' | 'int' | 'long' | 'num' | 'ms'
+
+/** The values of some rows. */
 export type ColumnValues =
-  | { kind: 'text'; values: (string | null)[] }
-  /** Texts given as a dictionary without repeats and a place in it for each row. */
-  | { kind: 'places'; dictionary: string[]; places: Uint32Array }
-  /** Milliseconds, negative for none, and the nanoseconds left; `ns` null where all are 0. */
-  | { kind: 'time'; ms: number[]; ns: number[] | null }
-  | { kind: 'int' | 'long' | 'num'; values: (number | null)[] }
-  | { kind: 'bool'; values: (boolean | null)[] }
+  /** Null where the row has none. */
+  | { kind: 'values'; of: Scalar; values: (string | number | null)[] }
+  /** Distinct values, and the place in them of each row's value, -1 where it has none. */
+  | { kind: 'places'; of: Scalar; dictionary: (string | number)[]; places: Int32Array }
+  /** Milliseconds, negative for none, and the nanoseconds left. */
+  | { kind: 'times'; ms: number[]; ns: number[] }
+  | { kind: 'bools'; values: (boolean | null)[] }
   /** No row has a value. */
   | { kind: 'none'; rows: number }
 
@@ -138,21 +141,30 @@ function headerOf(page: Page, packed: Uint8Array, isGzip: boolean, isDictionary:
   return writer.getBytes()
 }
 
+/** Of times and sequence numbers, which readers skip by. */
 function boundsOf(column: ColumnValues): [bigint, bigint] | null {
-  if (column.kind !== 'time' && column.kind !== 'long') return null
-  const values = column.kind === 'time' ? column.ms : (column.values as number[])
-  const ns = (row: number) => (column.kind === 'time' ? (column.ns?.[row] ?? 0) : 0)
-  let least = 0
-  let most = 0
-  for (let row = 1; row < values.length; row++) {
-    if (values[row]! < values[least]!) least = row
-    else if (values[row] === values[least] && ns(row) < ns(least)) least = row
-    if (values[row]! > values[most]!) most = row
-    else if (values[row] === values[most] && ns(row) > ns(most)) most = row
+  if (column.kind === 'times') {
+    const { ms, ns } = column
+    const isBefore = (a: number, b: number) =>
+      ms[a]! - ms[b]! < 0 || (ms[a] === ms[b] && ns[a]! < ns[b]!)
+    let least = 0
+    let most = 0
+    for (let row = 1; row < ms.length; row++) {
+      if (isBefore(row, least)) least = row
+      if (isBefore(most, row)) most = row
+    }
+    return [nanoseconds(ms[least]!, ns[least]!), nanoseconds(ms[most]!, ns[most]!)]
   }
-  const bound = (row: number) =>
-    column.kind === 'time' ? nanoseconds(values[row]!, ns(row)) : BigInt(values[row]!)
-  return [bound(least), bound(most)]
+  if (column.kind !== 'values' && column.kind !== 'places') return null
+  if (column.of !== 'ms' && column.of !== 'long') return null
+  let least = Number.POSITIVE_INFINITY
+  let most = Number.NEGATIVE_INFINITY
+  for (const value of column.kind === 'values' ? column.values : column.dictionary) {
+    least = Math.min(least, value as number)
+    most = Math.max(most, value as number)
+  }
+  const scale = column.of === 'ms' ? 1_000_000n : 1n
+  return [BigInt(least) * scale, BigInt(most) * scale]
 }
 
 interface Encoded {
@@ -166,17 +178,21 @@ interface Encoded {
 function encodeColumn(spec: ColumnSpec, column: ColumnValues): Encoded {
   switch (column.kind) {
     case 'none':
-      return onePage(column.rows, 'PLAIN', packLevels(null, column.rows))
-    case 'places':
-      return encodePlaces(spec, column.dictionary, column.places)
-    case 'text':
-      return encodeTexts(spec, column.values)
-    case 'time':
+      return onePage(
+        column.rows,
+        'PLAIN',
+        packLevels(levelsScratch.fill(0, 0, column.rows), column.rows),
+      )
+    case 'bools': {
+      const levels = levelsOf(spec, column.values)
+      return onePage(column.values.length, 'PLAIN', levels, plainBools(presentOf(column.values)))
+    }
+    case 'times':
       return encodeTimes(spec, column.ms, column.ns)
-    case 'bool':
-      return encodePlain(spec, column.values, plainBools)
-    default:
-      return encodeNumbers(spec, column.kind, column.values)
+    case 'places':
+      return encodePlaces(spec, column.of, column.dictionary, column.places)
+    case 'values':
+      return encodeValues(spec, column.of, column.values)
   }
 }
 
@@ -195,15 +211,6 @@ function onePage(
   }
 }
 
-function encodePlain<T>(
-  spec: ColumnSpec,
-  values: (T | null)[],
-  encode: (values: T[]) => Uint8Array,
-): Encoded {
-  const levels = levelsOf(spec, values)
-  return onePage(values.length, 'PLAIN', levels, encode(presentOf(values)))
-}
-
 const presentOf = <T>(values: (T | null)[]): T[] =>
   values.includes(null) ? values.filter((value) => value !== null) : (values as T[])
 
@@ -219,9 +226,8 @@ function levelsOf(spec: ColumnSpec, values: unknown[]): Uint8Array {
   return packLevels(levelsScratch, values.length)
 }
 
-/** Null for rows without any value. */
-function packLevels(levels: Uint32Array | null, rows: number): Uint8Array {
-  const packed = encodeHybrid(levels ?? levelsScratch.fill(0, 0, rows), rows, 1)
+function packLevels(levels: Uint32Array, rows: number): Uint8Array {
+  const packed = encodeHybrid(levels, rows, 1)
   const bytes = new Uint8Array(4 + packed.length)
   writeLength(bytes, 0, packed.length)
   bytes.set(packed, 4)
@@ -237,56 +243,29 @@ function writeLength(bytes: Uint8Array, at: number, length: number): void {
 
 // Dictionaries.
 
-/** Values looked at before a column is taken for one that does not repeat. */
-const TRIAL = 256
-const TRIAL_DISTINCT_MAX = 192
-
-/**
- * The distinct values, and in `placesScratch` the place of each of those that are there, in
- * `levelsScratch` which are. Null where more than half differ.
- */
-function dictionaryOf<T>(values: (T | null)[]): { dictionary: T[]; count: number } | null {
-  const index = new Map<T, number>()
-  const distinctMax = Math.max(1, values.length >> 1)
-  let count = 0
-  let last: T | null = null
-  let place = 0
-  for (let row = 0; row < values.length; row++) {
-    const value = values[row]!
-    if (value === null) {
-      levelsScratch[row] = 0
-      continue
-    }
-    levelsScratch[row] = 1
-    // Neighbours are often equal, and hashing a text costs more than comparing two.
-    if (value !== last) {
-      last = value
-      const found = index.get(value)
-      if (found === undefined) {
-        place = index.size
-        if (place >= distinctMax || (count < TRIAL && place >= TRIAL_DISTINCT_MAX)) return null
-        index.set(value, place)
-      } else place = found
-    }
-    placesScratch[count++] = place
-  }
-  return index.size > Math.max(1, count >> 1) ? null : { dictionary: [...index.keys()], count }
-}
-
-/** Dictionary and places as dictionaryOf left them; null where the dictionary is too large a page. */
-function encodeDictionary<T>(
+function encodePlaces(
   spec: ColumnSpec,
-  rows: number,
-  found: { dictionary: T[]; count: number },
-  encode: (values: T[]) => Uint8Array,
-): Encoded | null {
+  of: Scalar,
+  values: (string | number)[],
+  places: Int32Array,
+): Encoded {
+  const rows = places.length
+  let count = 0
+  for (let row = 0; row < rows; row++) {
+    const place = places[row]!
+    levelsScratch[row] = place < 0 ? 0 : 1
+    if (place >= 0) placesScratch[count++] = place
+  }
   const levels = spec.isRequired ? NOTHING : packLevels(levelsScratch, rows)
-  if (found.count === 0) return onePage(rows, 'PLAIN', levels)
-  const places = packPlaces(placesScratch, found.count, found.dictionary.length)
-  const bytes = encode(found.dictionary)
-  if (bytes.length > PAGE_BYTES_TARGET) return null
-  const dictionary = { values: found.dictionary.length, encoding: 'PLAIN', bytes } as const
-  return { ...onePage(rows, 'RLE_DICTIONARY', levels, places), dictionary }
+  if (count === 0) return onePage(rows, 'PLAIN', levels)
+  const page = { values: values.length, encoding: 'PLAIN', bytes: plain(of, values) } as const
+  // Rare values, of which most are there once, and long ones are better off by themselves.
+  if (values.length > Math.max(1, count >> 1) || page.bytes.length > PAGE_BYTES_TARGET) {
+    const spread = Array.from(places, (place) => (place < 0 ? null : values[place]!))
+    return encodeValues(spec, of, spread)
+  }
+  const packed = packPlaces(placesScratch, count, values.length)
+  return { ...onePage(rows, 'RLE_DICTIONARY', levels, packed), dictionary: page }
 }
 
 function packPlaces(places: Uint32Array, count: number, size: number): Uint8Array {
@@ -298,25 +277,53 @@ function packPlaces(places: Uint32Array, count: number, size: number): Uint8Arra
   return bytes
 }
 
-function encodePlaces(spec: ColumnSpec, dictionary: string[], places: Uint32Array): Encoded {
-  const rows = places.length
-  levelsScratch.fill(1, 0, rows)
-  placesScratch.set(places)
-  return (
-    encodeDictionary(spec, rows, { dictionary, count: rows }, plainTexts) ??
-    textPages(
-      spec,
-      Array.from(places, (place) => dictionary[place]!),
-    )
-  )
+// Values.
+
+function encodeValues(spec: ColumnSpec, of: Scalar, values: (string | number | null)[]): Encoded {
+  if (of === 'text') return textPages(spec, values as (string | null)[])
+  const levels = levelsOf(spec, values)
+  const present = presentOf(values) as number[]
+  if (present.length > 0 && (of === 'long' || of === 'ms')) {
+    const scale = of === 'ms' ? 1e6 : 1
+    const steps = stepsOf(present, scale)
+    const first = BigInt(present[0]!) * BigInt(scale)
+    if (steps)
+      return onePage(values.length, 'DELTA_BINARY_PACKED', levels, encodeDelta(first, steps))
+  }
+  return onePage(values.length, 'PLAIN', levels, plain(of, present))
 }
 
-// Texts.
+/** The steps from each number to the next, null where one is too far to be exact. */
+function stepsOf(values: number[], scale: number): Float64Array | null {
+  const steps = new Float64Array(values.length - 1)
+  for (let i = 0; i < steps.length; i++) {
+    // Exact as a difference, and as a product where that is small enough.
+    const step = (values[i + 1]! - values[i]!) * scale
+    if (!(Math.abs(step) < STEP_MAX)) return null
+    steps[i] = step
+  }
+  return steps
+}
 
-function encodeTexts(spec: ColumnSpec, values: (string | null)[]): Encoded {
-  const found = dictionaryOf(values)
-  const encoded = found && encodeDictionary(spec, values.length, found, plainTexts)
-  return encoded ?? textPages(spec, values)
+function plain(of: Scalar, values: (string | number)[]): Uint8Array {
+  switch (of) {
+    case 'text':
+      return plainTexts(values as string[])
+    case 'int':
+      return bytesOf(Int32Array.from(values as number[]))
+    case 'num':
+      return bytesOf(Float64Array.from(values as number[]))
+    case 'long':
+      return bytesOf(BigInt64Array.from(values as number[], BigInt))
+    case 'ms':
+      return bytesOf(BigInt64Array.from(values as number[], (ms) => nanoseconds(ms, 0)))
+  }
+}
+
+function plainBools(values: boolean[]): Uint8Array {
+  const bytes = new Uint8Array((values.length + 7) >> 3)
+  for (let i = 0; i < values.length; i++) if (values[i]) bytes[i >> 3]! |= 1 << (i & 7)
+  return bytes
 }
 
 /** Every text after its length in 4 bytes, little endian. */
@@ -371,32 +378,19 @@ function textPages(spec: ColumnSpec, values: (string | null)[]): Encoded {
   return { rows: values.length, dictionary: null, pages, isDense: false }
 }
 
-// Numbers.
+// Times.
 
-function encodeTimes(spec: ColumnSpec, ms: number[], ns: number[] | null): Encoded {
-  const known = ms.map((at) => (at < 0 ? null : at))
-  if (known.every((at) => at === null)) return onePage(ms.length, 'PLAIN', levelsOf(spec, known))
-  if (!ns) {
-    const found = dictionaryOf(known)
-    const encode = (values: number[]) =>
-      bytesOf(BigInt64Array.from(values, (at) => nanoseconds(at, 0)))
-    const encoded = found && encodeDictionary(spec, ms.length, found, encode)
-    if (encoded) return encoded
-  }
-  const [encoding, bytes] = timeValues(ms, ns ?? new Array<number>(ms.length).fill(0))
-  return onePage(ms.length, encoding, levelsOf(spec, known), bytes)
-}
-
-const nanoseconds = (ms: number, ns: number) => BigInt(ms) * 1_000_000n + BigInt(ns)
-
-function timeValues(ms: number[], ns: number[]): [Encoding, Uint8Array] {
-  const steps = new Float64Array(ms.length)
+function encodeTimes(spec: ColumnSpec, ms: number[], ns: number[]): Encoded {
+  const rows = ms.length
+  const steps = new Float64Array(rows)
   let count = 0
-  let first = 0n
+  let first = -1
+  let last = -1
   let isNear = true
-  for (let row = 0, last = -1; row < ms.length; row++) {
+  for (let row = 0; row < rows; row++) {
+    levelsScratch[row] = ms[row]! < 0 ? 0 : 1
     if (ms[row]! < 0) continue
-    if (last < 0) first = nanoseconds(ms[row]!, ns[row]!)
+    if (last < 0) first = row
     else {
       const step = (ms[row]! - ms[last]!) * 1e6 + (ns[row]! - ns[last]!)
       // Neighbours more than 26 days apart: few records, or a clock gone wild.
@@ -405,41 +399,17 @@ function timeValues(ms: number[], ns: number[]): [Encoding, Uint8Array] {
     }
     last = row
   }
-  if (isNear) return ['DELTA_BINARY_PACKED', encodeDelta(first, steps.subarray(0, count))]
+  const levels = spec.isRequired ? NOTHING : packLevels(levelsScratch, rows)
+  if (first < 0) return onePage(rows, 'PLAIN', levels)
+  if (isNear) {
+    const bytes = encodeDelta(nanoseconds(ms[first]!, ns[first]!), steps.subarray(0, count))
+    return onePage(rows, 'DELTA_BINARY_PACKED', levels, bytes)
+  }
   const values = ms.flatMap((at, row) => (at < 0 ? [] : [nanoseconds(at, ns[row]!)]))
-  return ['PLAIN', bytesOf(BigInt64Array.from(values))]
+  return onePage(rows, 'PLAIN', levels, bytesOf(BigInt64Array.from(values)))
 }
 
-function encodeNumbers(
-  spec: ColumnSpec,
-  kind: 'int' | 'long' | 'num',
-  values: (number | null)[],
-): Encoded {
-  const plain = (present: number[]) => plainNumbers(kind, present)
-  // A dictionary would take -0 for 0.
-  const found = values.some((value) => Object.is(value, -0)) ? null : dictionaryOf(values)
-  const encoded = found && encodeDictionary(spec, values.length, found, plain)
-  if (encoded) return encoded
-  const present = presentOf(values)
-  const isNear = kind === 'long' && present.every((value) => Math.abs(value) < STEP_MAX / 2)
-  if (!isNear) return encodePlain(spec, values, plain)
-  const steps = new Float64Array(present.length - 1)
-  for (let i = 0; i < steps.length; i++) steps[i] = present[i + 1]! - present[i]!
-  const bytes = encodeDelta(BigInt(present[0]!), steps)
-  return onePage(values.length, 'DELTA_BINARY_PACKED', levelsOf(spec, values), bytes)
-}
-
-function plainNumbers(kind: 'int' | 'long' | 'num', values: number[]): Uint8Array {
-  if (kind === 'int') return bytesOf(Int32Array.from(values))
-  if (kind === 'num') return bytesOf(Float64Array.from(values))
-  return bytesOf(BigInt64Array.from(values, BigInt))
-}
-
-function plainBools(values: boolean[]): Uint8Array {
-  const bytes = new Uint8Array((values.length + 7) >> 3)
-  for (let i = 0; i < values.length; i++) if (values[i]) bytes[i >> 3]! |= 1 << (i & 7)
-  return bytes
-}
+const nanoseconds = (ms: number, ns: number) => BigInt(ms) * 1_000_000n + BigInt(ns)
 
 /** Every platform that runs this is little endian, as Parquet is. */
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView<ArrayBuffer>) =>

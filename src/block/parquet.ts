@@ -28,8 +28,9 @@ import {
 } from './chunk-read.ts'
 import { type Chunk, encodeChunk, writeChunk } from './chunk-write.ts'
 import { type Footer, type Group, readFooter, writeFooter, writeMagic } from './footer.ts'
-import { columnsOf, groupsOf, orderOf } from './gather.ts'
+import { columnsOf } from './gather.ts'
 import { attributeOf, type ColumnName, type ScalarType } from './layout.ts'
+import { groupsOf, orderOf } from './order.ts'
 import { recordBytes, type StoredBatch } from './stored.ts'
 
 /**
