@@ -52,8 +52,10 @@ export class CrashApp {
   readonly app: App
   readonly batches: Batch[] = []
   readonly deletions: Deletion[] = []
-  /** Attempts at deletions that got no answer: what they removed is in a job nobody can name. */
+  /** Attempts at deletions that got no answer. */
   lostDeletions = 0
+  /** The clock when the app last got more shards: what was sent before must not be sent again. */
+  raisedAt = 0
   readonly #random: () => number
   readonly #startMs: number
   /** Counts what happens, in order. */
@@ -170,8 +172,10 @@ export class CrashApp {
     return count
   }
 
-  get sent(): number {
-    return this.batches.reduce((sum, { specs }) => sum + specs.length, 0)
+  /** How many were deleted, once all is settled. */
+  get gone(): number {
+    const sent = this.batches.reduce((sum, { specs }) => sum + specs.length, 0)
+    return sent - this.countOf(() => true)
   }
 
   #fateOf(batch: Batch, spec: Spec): 'there' | 'gone' | 'open' {
