@@ -2,9 +2,11 @@
 //
 //   ingest   api/ingest-routes -> ingest/otlp-protobuf, otlp-json, lines -> ingest/map
 //            -> tenant/route -> block/segment -> shard/shard -> shard/commit -> shard/store
-//   query    api/query-routes -> query/plan -> tenant/route -> shard/candidates
-//            -> query/scan -> query/merge -> query/view
-//   tenants  api/auth -> tenant/keys -> tenant/registry; api/admin-routes
+//   query    api/query-routes -> query/plan -> tenant/read -> tenant/reader -> shard/candidates
+//            -> query/prune; block/parquet -> query/scan -> query/hide -> query/merge -> query/view
+//   upkeep   shard/keeper -> shard/upkeep -> shard/sealer -> block/seal -> shard/store, archive/objects
+//   delete   api/data-routes -> tenant/jobs -> shard/shard -> shard/deletions
+//   tenants  api/auth -> tenant/keys -> tenant/registry -> tenant/settings; api/admin-routes
 
 import { createApp } from './api/http.ts'
 import type { Env } from './env.ts'

@@ -17,7 +17,7 @@ const BITS_MIN = 4
 /** A row as long as a page of SQLite (4 KB) has room for: a shorter one leaves the rest empty. */
 export const SLICE_BYTES = 4056
 /** As many as a shard's keys have room for. */
-const SLICES_MAX = 64
+export const SLICES_MAX = 64
 const PROBES_MAX = 16
 
 /** Two unsigned 32-bit halves; `b` is odd. */

@@ -5,7 +5,7 @@
 // one. The `write…` methods are to be called inside a transaction, `apply` after it.
 
 import { type BlockDetail, decodeDetail } from '../block/detail.ts'
-import { sliceOf } from '../block/filter.ts'
+import { SLICES_MAX, sliceOf } from '../block/filter.ts'
 import type { SealedBlock } from '../block/sealed.ts'
 import type { PruneSource } from '../query/prune.ts'
 
@@ -47,8 +47,6 @@ export interface NewBlock {
 
 export type FilterKind = 'ids' | 'words'
 
-/** Slices of one filter at most: `block_filter.id` is `block id * 128 + 64 * kind + slice`. */
-const SLICES_MAX = 64
 /** Texts of patterns held in memory; a shard sees few. */
 const PATTERN_TEXTS_MAX = 4096
 /** Patterns kept of one shard; the longest unseen go first. */
@@ -361,5 +359,6 @@ function newRow(id: number, block: NewBlock, nowMs: number): BlockRow {
   }
 }
 
+/** The key of a slice: `block id * 128 + slice`, and 64 more for words. */
 const sliceId = (id: number, kind: FilterKind, slice: number) =>
   id * 2 * SLICES_MAX + (kind === 'words' ? SLICES_MAX : 0) + slice

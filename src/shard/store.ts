@@ -275,10 +275,15 @@ export class BlockStore {
 
   /** A block's bytes lie in R2 under `key`, which was noted before it was written. */
   setPlace(id: number, key: string): void {
-    this.#storage.transactionSync(() => {
-      this.#rowsWritten += this.catalog.writePlace(id, key)
-      this.ledger.dropObject(key)
-    })
+    try {
+      this.#storage.transactionSync(() => {
+        this.#rowsWritten += this.catalog.writePlace(id, key)
+        this.ledger.dropObject(key)
+      })
+    } catch (e) {
+      this.ledger.reload()
+      throw e
+    }
     this.catalog.apply({ moved: { id, key } })
   }
 

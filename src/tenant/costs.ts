@@ -11,9 +11,14 @@ const PRICES = {
   archiveWritesMillion: 4.5,
 }
 
-/** Used while the shards have seen nothing since they were started: what 512 records a request need. */
+/**
+ * Used while the shards have seen little since they were started: one record and a deletion would make a
+ * record cost twenty rows. What 512 records a request need.
+ */
 const ROWS_PER_RECORD_ASSUMED = 0.01
 const RECORDS_PER_REQUEST_ASSUMED = 512
+const RECORDS_PER_BLOCK_ASSUMED = 8192
+const RECORDS_SEEN_MIN = 10_000
 const MONTH_DAYS = 30
 const GB = 1e9
 
@@ -44,21 +49,22 @@ export interface Estimate {
     records_a_month: number
     rows_per_record: number
     records_per_request: number
-    records_per_block: number | null
+    records_per_block: number
+    /** The three above were taken as usual: too little was seen since the shards were started. */
+    assumed: boolean
   }
 }
 
 export function estimateCost(usage: Usage): Estimate {
   const { recent, seen, archive, hot } = usage
   const records = recent.days === 0 ? 0 : (recent.records / recent.days) * MONTH_DAYS
-  const rowsPerRecord =
-    seen.records === 0 ? ROWS_PER_RECORD_ASSUMED : seen.rowsWritten / seen.records
-  const recordsPerRequest =
-    seen.appends === 0 ? RECORDS_PER_REQUEST_ASSUMED : seen.records / seen.appends
   const tier = archive.blocks > 0 ? archive : hot
-  const recordsPerBlock = tier.blocks === 0 ? null : tier.records / tier.blocks
-  const archived = usage.hasArchive && recordsPerBlock ? records / recordsPerBlock : 0
-  const requests = recordsPerRequest === 0 ? 0 : records / recordsPerRequest
+  const assumed = seen.records < RECORDS_SEEN_MIN || tier.blocks === 0
+  const rowsPerRecord = assumed ? ROWS_PER_RECORD_ASSUMED : seen.rowsWritten / seen.records
+  const recordsPerRequest = assumed ? RECORDS_PER_REQUEST_ASSUMED : seen.records / seen.appends
+  const recordsPerBlock = assumed ? RECORDS_PER_BLOCK_ASSUMED : tier.records / tier.blocks
+  const archived = usage.hasArchive ? records / recordsPerBlock : 0
+  const requests = records / recordsPerRequest
   const parts = {
     object_storage: (usage.databaseBytes / GB) * PRICES.objectStorageGb,
     archive_storage: (archive.bytes / GB) * PRICES.archiveStorageGb,
@@ -80,7 +86,8 @@ export function estimateCost(usage: Usage): Estimate {
       records_a_month: Math.round(records),
       rows_per_record: rounded(rowsPerRecord),
       records_per_request: rounded(recordsPerRequest),
-      records_per_block: recordsPerBlock === null ? null : Math.round(recordsPerBlock),
+      records_per_block: Math.round(recordsPerBlock),
+      assumed,
     },
   }
 }

@@ -28,7 +28,8 @@ describe('an estimate', () => {
         records_a_month: 0,
         rows_per_record: 0.01,
         records_per_request: 512,
-        records_per_block: null,
+        records_per_block: 8192,
+        assumed: true,
       },
     })
   })
@@ -48,6 +49,7 @@ describe('an estimate', () => {
       rows_per_record: 0.005,
       records_per_request: 500,
       records_per_block: 20_000,
+      assumed: false,
     })
     expect(estimate.parts).toEqual({
       object_storage: 0.4,
@@ -60,10 +62,19 @@ describe('an estimate', () => {
     expect(estimate.month).toBe(1.1625)
   })
 
+  it('does not take one record and a deletion for a month of them', () => {
+    const seen = { rowsWritten: 20, records: 1, appends: 1 }
+    const recent = { records: 500_000, days: 1 }
+    const estimate = estimateCost({ ...NOTHING, hot: { records: 1, blocks: 1 }, seen, recent })
+    expect(estimate.from.assumed).toBe(true)
+    expect(estimate.month).toBeLessThan(0.2)
+  })
+
   it('counts no writes to an archive there is none of', () => {
     const usage = {
       ...NOTHING,
       hot: { records: 1000, blocks: 1 },
+      seen: { rowsWritten: 100, records: 10_000, appends: 10 },
       recent: { records: 1e6, days: 30 },
     }
     expect(estimateCost(usage).parts.archive_writes).toBe(0.0045)
