@@ -54,6 +54,8 @@ interface Tools {
   /** Stores a block again without what tombstones hide. */
   rebuild(source: BlockRow, bytes: Uint8Array): Promise<void>
   removeObject(object: PendingObject): Promise<void>
+  /** Whether it is the object of a block that is here still, and is to be put again. */
+  isAwaited(object: PendingObject): boolean
 }
 
 /** Blocks looked at in the catalog alone, in one stretch. */
@@ -187,13 +189,14 @@ export class Deletions {
   }
 
   /**
-   * Removes the objects of blocks that were replaced: before that a deletion someone asked for is not
-   * done. What could not be removed, as texts.
+   * Removes the objects of blocks that were replaced, and what puts of them left that failed: before
+   * that a deletion someone asked for is not done. What could not be removed, as texts.
    */
   async #removeReplaced(): Promise<string[]> {
     const left: string[] = []
     for (const object of [...this.#home.store.ledger.objects.values()]) {
-      if (object.deletesLeft < OBJECT_DELETES || this.#home.isGone()) continue
+      const isRemoved = object.deletesLeft > 0 && object.deletesLeft < OBJECT_DELETES
+      if (isRemoved || this.#tools.isAwaited(object) || this.#home.isGone()) continue
       try {
         await this.#tools.removeObject(object)
       } catch (e) {

@@ -66,6 +66,7 @@ export class Keeper {
     this.#deletions = new Deletions(home, {
       rebuild: (source, bytes) => this.#rebuild(source, bytes),
       removeObject: (object) => this.#removeObject(object),
+      isAwaited: (object) => this.#isAwaited(object),
     })
   }
 
