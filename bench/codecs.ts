@@ -1,8 +1,9 @@
 // Which codec the pages of a block are compressed with (docs/decisions/0005): bytes a record, records
 // a second to seal, to search the message and the pattern column, and to read whole. Blocks of 8,192
 // records are built from the corpus as the Sealer does; their pages are then compressed anew with
-// each codec, and its time is set in place of the product's own. Times are CPU of the one thread, so
-// that a busy machine measures the same. `node bench/codecs.ts [--quick]`
+// each codec, and its time is set in place of the product's own. Below, the same columns written and
+// read by hyparquet alone. Times are CPU of the one thread, so that a busy machine measures nearly
+// the same. `node bench/codecs.ts [--quick]`
 
 import {
   brotliCompressSync,
@@ -13,8 +14,10 @@ import {
   zstdCompressSync,
   zstdDecompressSync,
 } from 'node:zlib'
+import { type DecodedArray, parquetMetadata, parquetRead } from 'hyparquet'
 import { parquetHeader } from 'hyparquet/src/column.js'
 import { snappyUncompress } from 'hyparquet/src/snappy.js'
+import { ByteWriter, ParquetWriter } from 'hyparquet-writer'
 import { snappyCompress } from 'hyparquet-writer/src/snappy.js'
 import {
   type BlockFile,
@@ -83,6 +86,9 @@ const CODECS: Record<string, Codec> = {
   'zstd 1': zstd(1),
   'zstd 3': zstd(3),
 }
+
+/** What chunk-write.ts uses: the times of the whole hold it. */
+const OWN = 'gzip 2'
 
 /** A block's parts, anew each time: they remember their patterns. */
 function partsOf(segments: Uint8Array[]): StoredBatch[] {
@@ -161,12 +167,50 @@ const ALWAYS = ['timestamp', 'received_time', 'seq']
 const isIn = (what: What, column: string) =>
   what === 'whole' || column === what || ALWAYS.includes(column)
 
+/** The columns of a block through hyparquet, without what gathers them from records. */
+async function measureLibrary(block: Uint8Array): Promise<void> {
+  const file = block.slice().buffer
+  const metadata = parquetMetadata(file)
+  const columns = new Map<string, DecodedArray>()
+  const read = (names?: string[]) =>
+    parquetRead({
+      file,
+      metadata,
+      ...(names && { columns: names }),
+      compressors: { GZIP: (packed) => gunzipSync(packed) },
+      parsers: { timestampFromNanoseconds: (at) => at },
+      onChunk: ({ columnName, columnData }) => columns.set(columnName, columnData),
+    })
+  await timed('library message', 1, () => read(['message', ...ALWAYS]))
+  await timed('library whole', 1, () => read())
+  const columnData = [...columns].map(([name, data]) => ({ name, data, offsetIndex: false }))
+  const written = await timed('library write', 1, () => {
+    const writer = new ByteWriter()
+    const { schema } = metadata
+    const compressors = { GZIP: CODECS[OWN]!.pack }
+    const parquet = new ParquetWriter({
+      writer,
+      schema,
+      codec: 'GZIP',
+      compressors,
+      statistics: false,
+    })
+    parquet.write({ columnData, rowGroupSize: RECORDS })
+    parquet.finish()
+    return writer.getBytes()
+  })
+  libraryBytes = written.length
+}
+let libraryBytes = 0
+
 async function measure(segments: Uint8Array[], bytes: Map<string, number>): Promise<void> {
-  const block = await timed('seal', 1, () => {
+  const { parts, block } = await timed('seal', 1, async () => {
     const parts = partsOf(segments)
     choosePatterns(parts)
-    return encodeBlock(parts, 0, async () => {})
+    return { parts, block: await encodeBlock(parts, 0, async () => {}) }
   })
+  await timed('encode', 1, () => encodeBlock(parts, 0, async () => {}))
+  await measureLibrary(block)
   const file = openBlock(block)
   for (const what of WHATS) await timed(what, READS, () => readGroup(file, 0, NEEDED[what]))
   const { pages, otherBytes } = pagesOf(file)
@@ -192,8 +236,6 @@ for (let round = -WARM_UP; round < ROUNDS; round++) {
   for (const segments of sources) await measure(segments, bytes)
 }
 
-/** What chunk-write.ts uses: the times of the whole hold it. */
-const OWN = 'gzip 2'
 const perSecond = (name: string, what: What | 'seal') => {
   const ms = median(what) - median(`${OWN} ${what}`) + median(`${name} ${what}`)
   return Math.round((RECORDS / ms) * 1000).toLocaleString('en')
@@ -210,4 +252,26 @@ printTable(
     median(`${name} seal`).toFixed(1),
     ...(['seal', 'message', 'pattern', 'whole'] as const).map((what) => perSecond(name, what)),
   ]),
+)
+
+const ms = (name: string) => median(name).toFixed(1)
+console.log('\nthe same columns, ms a block\n')
+printTable(
+  ['', 'B/record', 'write', 'read message', 'read all'],
+  [
+    [
+      'ours, from records to columns and back',
+      (bytes.get(OWN)! / BLOCKS / RECORDS).toFixed(1),
+      ms('encode'),
+      ms('message'),
+      ms('whole'),
+    ],
+    [
+      'hyparquet, columns alone',
+      (libraryBytes / RECORDS).toFixed(1),
+      ms('library write'),
+      ms('library message'),
+      ms('library whole'),
+    ],
+  ],
 )
