@@ -146,7 +146,7 @@ function boundsOf(column: ColumnValues): [bigint, bigint] | null {
   if (column.kind === 'times') {
     const { ms, ns } = column
     const isBefore = (a: number, b: number) =>
-      ms[a]! - ms[b]! < 0 || (ms[a] === ms[b] && ns[a]! < ns[b]!)
+      ms[a]! < ms[b]! || (ms[a] === ms[b] && ns[a]! < ns[b]!)
     let least = 0
     let most = 0
     for (let row = 1; row < ms.length; row++) {
@@ -177,12 +177,10 @@ interface Encoded {
 
 function encodeColumn(spec: ColumnSpec, column: ColumnValues): Encoded {
   switch (column.kind) {
-    case 'none':
-      return onePage(
-        column.rows,
-        'PLAIN',
-        packLevels(levelsScratch.fill(0, 0, column.rows), column.rows),
-      )
+    case 'none': {
+      const levels = packLevels(levelsScratch.fill(0, 0, column.rows), column.rows)
+      return onePage(column.rows, 'PLAIN', levels)
+    }
     case 'bools': {
       const levels = levelsOf(spec, column.values)
       return onePage(column.values.length, 'PLAIN', levels, plainBools(presentOf(column.values)))
@@ -258,12 +256,14 @@ function encodePlaces(
   }
   const levels = spec.isRequired ? NOTHING : packLevels(levelsScratch, rows)
   if (count === 0) return onePage(rows, 'PLAIN', levels)
-  const page = { values: values.length, encoding: 'PLAIN', bytes: plain(of, values) } as const
   // Rare values, of which most are there once, and long ones are better off by themselves.
-  if (values.length > Math.max(1, count >> 1) || page.bytes.length > PAGE_BYTES_TARGET) {
+  const isRepeated = values.length <= Math.max(1, count >> 1)
+  const bytes = isRepeated ? plain(of, values) : NOTHING
+  if (!isRepeated || bytes.length > PAGE_BYTES_TARGET) {
     const spread = Array.from(places, (place) => (place < 0 ? null : values[place]!))
     return encodeValues(spec, of, spread)
   }
+  const page: Page = { values: values.length, encoding: 'PLAIN', bytes }
   const packed = packPlaces(placesScratch, count, values.length)
   return { ...onePage(rows, 'RLE_DICTIONARY', levels, packed), dictionary: page }
 }
@@ -287,8 +287,8 @@ function encodeValues(spec: ColumnSpec, of: Scalar, values: (string | number | n
     const scale = of === 'ms' ? 1e6 : 1
     const steps = stepsOf(present, scale)
     const first = BigInt(present[0]!) * BigInt(scale)
-    if (steps)
-      return onePage(values.length, 'DELTA_BINARY_PACKED', levels, encodeDelta(first, steps))
+    const packed = steps && encodeDelta(first, steps)
+    if (packed) return onePage(values.length, 'DELTA_BINARY_PACKED', levels, packed)
   }
   return onePage(values.length, 'PLAIN', levels, plain(of, present))
 }
