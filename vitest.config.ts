@@ -13,7 +13,10 @@ export default defineConfig({
       {
         test: {
           name: 'node',
-          include: ['test/{ingest,block,query,fuzz,process}/**/*.test.ts', 'test/*.test.ts'],
+          include: [
+            'test/{ingest,block,query,archive,fuzz,process}/**/*.test.ts',
+            'test/*.test.ts',
+          ],
           environment: 'node',
           testTimeout,
         },

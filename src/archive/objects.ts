@@ -32,9 +32,12 @@ export async function writeObject(bucket: R2Bucket, key: string, bytes: Uint8Arr
   await tried(() => bucket.put(key, bytes, options))
 }
 
-/** Removes an object, if it is there. */
-export async function deleteObject(bucket: R2Bucket, key: string): Promise<void> {
-  await tried(() => bucket.delete(key))
+/** Keys that R2 deletes in one call. */
+export const DELETE_KEYS_MAX = 1000
+
+/** Removes objects, those that are there: all of them, or it throws and some may be left. */
+export async function deleteObjects(bucket: R2Bucket, keys: string[]): Promise<void> {
+  await tried(() => bucket.delete(keys))
 }
 
 async function tried<T>(call: () => Promise<T>): Promise<T> {

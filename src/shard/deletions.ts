@@ -13,7 +13,13 @@ import { createHash } from 'node:crypto'
 import { readObject } from '../archive/objects.ts'
 import type { RecordFilter } from '../query/plan.ts'
 import { planFilter } from '../query/plan.ts'
-import { countByCatalog, type Prepared, preparePrune, prune } from '../query/prune.ts'
+import {
+  countByCatalog,
+  type Prepared,
+  type PruneSource,
+  preparePrune,
+  prune,
+} from '../query/prune.ts'
 import type { Settings } from '../tenant/settings.ts'
 import type { BlockRow } from './catalog.ts'
 import type { Home } from './keeper.ts'
@@ -53,13 +59,13 @@ interface Unread {
 interface Tools {
   /** Stores a block again without what tombstones hide. */
   rebuild(source: BlockRow, bytes: Uint8Array): Promise<void>
-  removeObject(object: PendingObject): Promise<void>
+  removeObjects(objects: PendingObject[]): Promise<void>
   /** Whether it is the object of a block that is here still, and is to be put again. */
   isAwaited(object: PendingObject): boolean
 }
 
-/** Blocks looked at in the catalog alone, in one stretch. */
-const GLANCES_MAX = 256
+/** Blocks looked at in the catalog alone, in one stretch: each may take a detail, 0.2 ms. */
+const GLANCES_MAX = 64
 
 export class Deletions {
   readonly #home: Home
@@ -74,10 +80,12 @@ export class Deletions {
   /** Rewrites the next block, or ends what is done. Throws when a walk ended with blocks unread. */
   async step(): Promise<void> {
     const walk = this.#walkOfNow()
+    const { catalog } = this.#home.store
     for (let glances = 0; walk.at < walk.ids.length; glances++) {
-      if (glances === GLANCES_MAX) return
-      const block = this.#home.store.catalog.get(walk.ids[walk.at]!)
-      const touching = block ? walk.reaches.filter((reach) => this.#touches(reach, block)) : []
+      if (glances === GLANCES_MAX) return pause()
+      const block = catalog.get(walk.ids[walk.at]!)
+      const source = block && catalog.sourceOf(block)
+      const touching = source ? walk.reaches.filter((reach) => touches(reach, block, source)) : []
       if (!block || touching.length === 0) walk.at++
       else return this.#purge(block, touching, walk)
     }
@@ -105,11 +113,6 @@ export class Deletions {
       isReturn: false,
     }
     return this.#walk
-  }
-
-  #touches({ tombstone, match }: Reach, block: BlockRow): boolean {
-    if (block.firstSeq > tombstone.maxSeq || block.lastSeq < tombstone.fromSeq) return false
-    return prune(match, block, this.#home.store.catalog.sourceOf(block)) === 'open'
   }
 
   async #purge(block: BlockRow, touching: Reach[], walk: Walk): Promise<void> {
@@ -177,7 +180,7 @@ export class Deletions {
     const back = { ...walk, reaches: held, ids, at: 0, failures: [], isReturn: true }
     this.#walk = held.length > 0 ? back : null
     if (done.some((tombstone) => this.#mayHaveRemoved(tombstone))) {
-      await store.sweepPatterns(() => new Promise((resolve) => setTimeout(resolve, 0)))
+      await store.sweepPatterns(pause)
       if (this.#home.isGone()) return
     }
     for (const tombstone of done) {
@@ -193,18 +196,22 @@ export class Deletions {
    * that a deletion someone asked for is not done. What could not be removed, as texts.
    */
   async #removeReplaced(): Promise<string[]> {
-    const left: string[] = []
-    for (const object of [...this.#home.store.ledger.objects.values()]) {
-      const isRemoved = object.deletesLeft > 0 && object.deletesLeft < OBJECT_DELETES
-      if (isRemoved || this.#tools.isAwaited(object) || this.#home.isGone()) continue
-      try {
-        await this.#tools.removeObject(object)
-      } catch (e) {
-        // R2 fails at times: the walk comes back.
-        left.push(`${object.key} could not be removed: ${e instanceof Error ? e.message : e}`)
+    const unremoved = () =>
+      [...this.#home.store.ledger.objects.values()].filter((object) => {
+        const isRemoved = object.deletesLeft > 0 && object.deletesLeft < OBJECT_DELETES
+        return !isRemoved && !this.#tools.isAwaited(object)
+      })
+    try {
+      while (!this.#home.isGone() && unremoved().length > 0) {
+        await this.#tools.removeObjects(unremoved())
       }
+      return []
+    } catch (e) {
+      // R2 fails at times: the walk comes back, and nothing else waits for it meanwhile.
+      const [first, ...others] = unremoved()
+      const text = `${first?.key} could not be removed: ${e instanceof Error ? e.message : e}`
+      return others.length === 0 ? [text] : [text, `and ${others.length} more objects`]
     }
-    return left
   }
 
   /** Whether records were left out for it, before a restart too and by whatever job; of retention nobody counts. */
@@ -268,28 +275,39 @@ export class Deletions {
       const waiting = ledger.tombstones.find((one) => one.jobId === null && nameOf(one) === rule)
       const fromSeq = waiting?.fromSeq ?? doneSeq + 1
       if (maxSeq < fromSeq || maxSeq === waiting?.maxSeq) continue
-      if (!this.#holdsAny(match, fromSeq, maxSeq)) continue
+      if (!(await this.#holdsAny(match, fromSeq, maxSeq))) continue
       if (waiting) ledger.endTombstone(waiting.id)
       ledger.addTombstone({ jobId: null, fromSeq, maxSeq, match, unless, nowMs })
     }
+    if (this.#home.isGone()) return
     ledger.dropOldTasks(nowMs)
     store.expired = { day: new Date(today).toISOString().slice(0, 10), upTo }
   }
 
   /** Whether there may be matches among records of these numbers. */
-  #holdsAny(filter: RecordFilter, fromSeq: number, maxSeq: number): boolean {
+  async #holdsAny(filter: RecordFilter, fromSeq: number, maxSeq: number): Promise<boolean> {
     const { catalog, wal, ledger } = this.#home.store
-    const match = preparePrune(filter)
-    const inBlocks = catalog.blocks.some(
-      (block) =>
-        block.lastSeq >= fromSeq &&
-        block.firstSeq <= maxSeq &&
-        prune(match, block, catalog.sourceOf(block)) === 'open',
-    )
     const isUnsealed = (seq: number) => seq <= maxSeq && !ledger.poison.has(seq)
-    return inBlocks || wal.seq.subarray(0, wal.length).some(isUnsealed)
+    if (wal.seq.subarray(0, wal.length).some(isUnsealed)) return true
+    const match = preparePrune(filter)
+    let glances = 0
+    for (const block of [...catalog.blocks]) {
+      if (block.lastSeq < fromSeq || block.firstSeq > maxSeq) continue
+      if (prune(match, block, catalog.sourceOf(block)) === 'open') return true
+      if (++glances % GLANCES_MAX > 0) continue
+      await pause()
+      if (this.#home.isGone()) return false
+    }
+    return false
   }
 }
+
+function touches({ tombstone, match }: Reach, block: BlockRow, source: PruneSource): boolean {
+  if (block.firstSeq > tombstone.maxSeq || block.lastSeq < tombstone.fromSeq) return false
+  return prune(match, block, source) === 'open'
+}
+
+const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 0))
 
 /** Names a rule, in few bytes, by all that decides what it takes but its days. */
 const nameOf = ({ match, unless }: Pick<StoredTombstone, 'match' | 'unless'>) =>

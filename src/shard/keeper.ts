@@ -7,7 +7,7 @@
 // and a deletion may come in force: what was built before it is stored all the same, because the walk
 // of that deletion can only begin in a later step, and meets it then (deletions.ts).
 
-import { deleteObject, writeObject } from '../archive/objects.ts'
+import { DELETE_KEYS_MAX, deleteObjects, writeObject } from '../archive/objects.ts'
 import { blockIdOf, objectKey } from '../block/object-key.ts'
 import type { SealedBlock } from '../block/sealed.ts'
 import { bug, err, type Result } from '../result.ts'
@@ -65,7 +65,7 @@ export class Keeper {
     this.#home = home
     this.#deletions = new Deletions(home, {
       rebuild: (source, bytes) => this.#rebuild(source, bytes),
-      removeObject: (object) => this.#removeObject(object),
+      removeObjects: (objects) => this.#removeObjects(objects),
       isAwaited: (object) => this.#isAwaited(object),
     })
   }
@@ -393,30 +393,34 @@ export class Keeper {
     const { ledger } = store
     for (const row of [...ledger.poison.values()]) this.#retryPoison(row)
     ledger.dropOldTasks(Date.now())
-    const object = [...ledger.objects.values()].find(
+    const due = [...ledger.objects.values()].filter(
       (object) => object.nextMs <= Date.now() && !this.#isAwaited(object),
     )
-    if (object && archive) await this.#removeObject(object)
+    if (archive) await this.#removeObjects(due)
   }
 
-  /** Deletes an object, unless a block names it after all. */
-  async #removeObject(object: PendingObject): Promise<void> {
+  /** Deletes the first DELETE_KEYS_MAX of these objects in one call, but for those that a block names after all. */
+  async #removeObjects(objects: PendingObject[]): Promise<void> {
     const { store, archive } = this.#home
     const { ledger } = store
+    if (objects.length === 0) return
     if (archive === null) throw new Error('no archive is configured')
-    if (store.catalog.blocks.some((block) => block.key === object.key)) {
-      ledger.dropObject(object.key)
-      return
+    const named = new Set(store.catalog.blocks.map((block) => block.key))
+    const keys: string[] = []
+    for (const { key, deletesLeft } of objects.slice(0, DELETE_KEYS_MAX)) {
+      if (named.has(key)) ledger.dropObject(key)
+      else keys.push(key)
+      // A put that was begun and never finished: what it left, or may still leave, goes.
+      if (!named.has(key) && deletesLeft === 0) ledger.noteObject(key, Date.now(), 'remove')
     }
-    // A put that was begun and never finished: what it left, or may still leave, goes.
-    if (object.deletesLeft === 0) ledger.noteObject(object.key, Date.now(), 'remove')
+    if (keys.length === 0) return
     try {
-      await deleteObject(archive, object.key)
+      await deleteObjects(archive, keys)
     } catch (e) {
-      if (!this.#home.isGone()) this.#noteDeleted(object.key, false)
+      if (!this.#home.isGone()) for (const key of keys) this.#noteDeleted(key, false)
       throw e
     }
-    if (!this.#home.isGone()) this.#noteDeleted(object.key, true)
+    if (!this.#home.isGone()) for (const key of keys) this.#noteDeleted(key, true)
   }
 
   /**
