@@ -177,16 +177,28 @@ export function phraseInPattern(pattern: string, phrase: string[]): 'every' | 'n
 
 /** Fills `patterns` of the parts of one block: its PATTERNS_MAX most frequent, the others null. */
 export function choosePatterns(parts: StoredBatch[]): void {
+  const steps = choosePatternsInSteps(parts)
+  while (!steps.next().done);
+}
+
+/** Records of one step: under 5 ms, and long messages are not looked at. */
+const STEP_RECORDS = 4096
+
+/** The same, for a caller that shares its thread: yields now and then. */
+export function* choosePatternsInSteps(parts: StoredBatch[]): Generator<void, void> {
   const tally = new Tally()
-  const found = parts.map(({ batch, patterns: known }) => {
+  const found: (Entry | null)[][] = []
+  let looked = 0
+  for (const { batch, patterns: known } of parts) {
     const entries = new Array<Entry | null>(batch.length)
     for (let row = 0; row < batch.length; row++) {
+      if (++looked % STEP_RECORDS === 0) yield
       const pattern = known?.[row] ?? null
       if (pattern !== null) entries[row] = tally.add(pattern)
       else entries[row] = batch.body[row] === null ? tally.addMessage(batch.message[row]!) : null
     }
-    return entries
-  })
+    found.push(entries)
+  }
   const kept = new Set([...tally.entries].sort((a, b) => b.count - a.count).slice(0, PATTERNS_MAX))
   for (const entry of tally.entries) entry.isKept = kept.has(entry)
   for (const [p, entries] of found.entries()) {

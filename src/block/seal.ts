@@ -7,7 +7,7 @@ import { bug } from '../result.ts'
 import { buildDetail, encodeDetail } from './detail.ts'
 import { buildFilter } from './filter.ts'
 import { encodeBlock } from './parquet.ts'
-import { choosePatterns, patternId } from './pattern.ts'
+import { choosePatternsInSteps, patternId } from './pattern.ts'
 import type { SealedBlock } from './sealed.ts'
 import { keepRows, type StoredBatch } from './stored.ts'
 import { mergeSummaries, summarize } from './summary.ts'
@@ -31,10 +31,10 @@ export async function sealBlocks(
   shard: number,
   pause: () => Promise<void>,
 ): Promise<SealedBlock[]> {
-  // choosePatterns writes to its parts, and other halves have other frequent patterns.
+  // Choosing patterns writes to its parts, and other halves have other frequent patterns.
   const own = parts.filter(({ batch }) => batch.length > 0).map((part) => ({ ...part }))
   if (own.length === 0) return []
-  choosePatterns(own)
+  for (const _ of choosePatternsInSteps(own)) await pause()
   await pause()
   const bytes = await encodeBlock(own, shard, pause)
   if (bytes.length < ROW_BYTES_MAX) return [await sealedOf(own, bytes, pause)]

@@ -175,6 +175,18 @@ describe('a block', () => {
     expect(recordsOf(readAll(await encode(parts)))).toEqual(inOrder(parts))
   })
 
+  it('names only resources and scopes that its records name', async () => {
+    const parts = partsOf([{}, {}, {}])
+    const { batch } = parts[0]!
+    batch.resources = ['{"a":1}', '{"deleted":1}', '{"b":1}', '{"a":1}']
+    batch.resource = [2, 3, 0]
+    batch.scopes = ['{"deleted":1}', '{}']
+    batch.scope = [1, 1, 1]
+    const [read] = readAll(await encode(parts))
+    expect(read!.batch.resources).toEqual(['{"b":1}', '{"a":1}'])
+    expect(read!.batch.scopes).toEqual(['{}'])
+  })
+
   it('gives each record its bytes, about', async () => {
     const read = readAll(await encode(partsOf([{ message: 'x'.repeat(5000) }, {}])))[0]!
     expect(read.batch.bytes[0]).toBeGreaterThan(5000)

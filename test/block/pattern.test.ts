@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   choosePatterns,
+  choosePatternsInSteps,
   PATTERNS_MAX,
   patternId,
   patternOf,
@@ -288,6 +289,14 @@ describe('choosePatterns', () => {
     choosePatterns(parts)
     const none = [...rare, ...all.slice(-10)]
     expect(parts[0]!.patterns).toEqual(all.map((text) => (none.includes(text) ? null : text)))
+  })
+
+  it('in steps does the same, and yields', () => {
+    const specs = Array.from({ length: 10_000 }, (_, i) => ({ message: `a ${i} ${'xyz'[i % 3]}` }))
+    const [whole, stepped] = [partsOf(specs, specs), partsOf(specs, specs)]
+    choosePatterns(whole)
+    expect([...choosePatternsInSteps(stepped)].length).toBe(4)
+    expect(stepped).toEqual(whole)
   })
 
   it('takes patterns that an older block told, and looks again where it had none left', () => {
