@@ -149,6 +149,13 @@ describe('the alarm is set', () => {
     expect(calls).toEqual([START + 100 + SEAL_MS])
   })
 
+  it('never later than it is set already', async () => {
+    const { stub } = await shardOf('alarm-earlier')
+    await runInDurableObject(stub(), (_, { storage }) => storage.setAlarm(START + SEAL_MS / 2))
+    const calls = await settings(stub(), (shard) => shard.append(OWNER, appendOf(['a'])))
+    expect(calls).toEqual([])
+  })
+
   it('again when a bound is reached, and then once', async () => {
     const { stub } = await shardOf('alarm-bound')
     const many = Array.from({ length: SEAL_RECORDS }, () => 'b')
