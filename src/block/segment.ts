@@ -319,8 +319,11 @@ export function decodeSegment(bytes: Uint8Array): RecordBatch {
   batch.body = unpack(wire.body, n, null)
   const messages = unpack<string | null>(wire.message, n, null)
   batch.message = messages.map((message, row) => message ?? messageOfBody(batch.body[row] ?? ''))
+  // Nobody changes a decoded batch, so the columns that every record has share their rows.
+  const everyRow: number[] = []
+  for (let row = 0; row < n; row++) everyRow.push(row)
   batch.attributes = wire.attributes.map(({ k, t, r, v }) => {
-    const rows = r ?? Array.from({ length: n }, (_, row) => row)
+    const rows = r ?? everyRow
     return { key: k, type: t, rows, values: valuesOf(v, rows, batch) }
   })
   batch.attributesRest = unpack(wire.rest, n, null)
@@ -339,8 +342,8 @@ function valuesOf(
   batch: RecordBatch,
 ): AttributeColumn['values'] {
   if (typeof packed === 'object' && 'c' in packed) {
-    const column = batch.text[packed.c]
-    return rows.map((row) => column[row] as string)
+    const column = batch.text[packed.c] as string[]
+    return rows.length === column.length ? column : rows.map((row) => column[row]!)
   }
   return unpack(packed, rows.length, '')
 }
