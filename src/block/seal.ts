@@ -2,14 +2,14 @@
 // same parts give the same blocks, so work that was lost is done again.
 
 import { ROW_BYTES_MAX } from '../limits.ts'
-import { type RecordBatch, TEXT_COLUMNS } from '../record.ts'
+import type { RecordBatch } from '../record.ts'
 import { bug } from '../result.ts'
 import { buildDetail, encodeDetail } from './detail.ts'
 import { buildFilter } from './filter.ts'
 import { encodeBlock } from './parquet.ts'
 import { choosePatternsInSteps, patternId } from './pattern.ts'
 import type { SealedBlock } from './sealed.ts'
-import { keepRows, type StoredBatch } from './stored.ts'
+import { keepRows, recordBytes, type StoredBatch } from './stored.ts'
 import { mergeSummaries, summarize } from './summary.ts'
 import { type BlockTokens, tokensOf } from './tokens.ts'
 
@@ -102,22 +102,6 @@ function halve(parts: StoredBatch[]): [StoredBatch[], StoredBatch[]] {
   return [half((seq) => seq < middle), half((seq) => seq >= middle)]
 }
 
-/** What a record takes beside its texts, about. */
-const RECORD_OVERHEAD_BYTES = 128
-const NUMBER_BYTES = 8
-
 /** RecordBatch.bytes added up, or about that where a batch comes without them. */
-function rawBytesOf(batch: RecordBatch): number {
-  if (batch.bytes.length > 0) return batch.bytes.reduce((sum, bytes) => sum + bytes, 0)
-  const charsOf = (texts: (string | null)[]) =>
-    texts.reduce((sum, text) => sum + (text?.length ?? 0), 0)
-  let bytes = batch.length * RECORD_OVERHEAD_BYTES
-  for (const texts of [batch.message, batch.body, batch.attributesRest]) bytes += charsOf(texts)
-  for (const column of TEXT_COLUMNS) bytes += charsOf(batch.text[column])
-  for (const { key, values } of batch.attributes) {
-    for (const value of values) {
-      bytes += key.length + (typeof value === 'string' ? value.length : NUMBER_BYTES)
-    }
-  }
-  return bytes
-}
+const rawBytesOf = (batch: RecordBatch): number =>
+  (batch.bytes.length > 0 ? batch.bytes : recordBytes(batch)).reduce((sum, bytes) => sum + bytes, 0)

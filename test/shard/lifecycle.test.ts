@@ -4,8 +4,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, it, vi } from 'vitest'
-import { openBlock, readGroup } from '../../src/block/parquet.ts'
-import { decodeSegment, encodeSegments, unpackSegments } from '../../src/block/segment.ts'
+import { encodeSegments } from '../../src/block/segment.ts'
 import { BLOCK_RAW_BYTES_MAX } from '../../src/limits.ts'
 import type { RecordFilter } from '../../src/query/plan.ts'
 import type { Result } from '../../src/result.ts'
@@ -13,21 +12,7 @@ import type { CandidatesReply, CandidatesRequest } from '../../src/shard/candida
 import type { JobView, ShardStorage } from '../../src/shard/storage-view.ts'
 import { batchOf } from '../batches.ts'
 import { makeApp } from '../flow/client.ts'
-
-const OWNER = { keyId: null, shards: 64 }
-const ALL: CandidatesRequest = {
-  filter: { filter: [], since: null, until: null },
-  minMs: 0,
-  maxMs: Number.MAX_SAFE_INTEGER,
-  levelMask: 63,
-  order: 'asc',
-  maxSeq: null,
-  onlyRange: null,
-  bytesMax: 1e7,
-  mayBeEmpty: false,
-  after: null,
-  counts: false,
-}
+import { ALL, numberedOf, OWNER } from './open.ts'
 
 /** The remote surface by its own types: the platform's turn a Result into never. */
 interface Shard {
@@ -80,30 +65,6 @@ async function shardOf(appId: string) {
   }
 }
 
-/** Sequence numbers and messages, by what a reader gets. */
-async function messagesOf(reply: CandidatesReply): Promise<[number, string][]> {
-  const found: [number, string][] = []
-  for (const { seq, from } of reply.candidates) {
-    if (from.kind === 'segments') {
-      let at = seq
-      for (const bytes of unpackSegments(from.bytes)) {
-        for (const message of decodeSegment(bytes).message) found.push([at++, message])
-      }
-      continue
-    }
-    const bytes =
-      from.kind === 'block'
-        ? from.bytes
-        : new Uint8Array(await (await env.ARCHIVE!.get(from.key))!.arrayBuffer())
-    const file = openBlock(bytes)
-    for (let group = 0; group < file.groups.length; group++) {
-      const { seqs, batch } = readGroup(file, group, 'all')
-      for (let row = 0; row < batch.length; row++) found.push([seqs[row]!, batch.message[row]!])
-    }
-  }
-  return found.sort(([a], [b]) => a - b)
-}
-
 const kindsOf = (reply: CandidatesReply) => reply.candidates.map(({ from }) => from.kind)
 
 describe('a shard', () => {
@@ -116,20 +77,20 @@ describe('a shard', () => {
     }
     const before = await shard.candidates()
     expect(new Set(kindsOf(before))).toEqual(new Set(['segments']))
-    expect(await messagesOf(before)).toEqual(expected)
+    expect(await numberedOf(before)).toEqual(expected)
 
     await shard.flush('job_1')
     await shard.settle('job_1')
     const after = await shard.candidates()
     expect(kindsOf(after)).toEqual(['object'])
-    expect(await messagesOf(after)).toEqual(expected)
+    expect(await numberedOf(after)).toEqual(expected)
     expect(await shard.job('job_1')).toMatchObject({ state: 'done', records: 10, error: null })
     const { blocks, pending } = await shard.storage()
     expect(blocks).toMatchObject([{ tier: 'cold', blocks: 1, records: 10 }])
     expect(pending).toEqual({ rows: 0, records: 0, bytes: 0 })
 
     await shard.append(['one more'])
-    expect(await messagesOf(await shard.candidates())).toEqual([...expected, [11, 'one more']])
+    expect(await numberedOf(await shard.candidates())).toEqual([...expected, [11, 'one more']])
   })
 
   it('hides what is deleted at once, and then has it nowhere', async () => {
@@ -146,7 +107,7 @@ describe('a shard', () => {
     await shard.settle('job_2')
     const reply = await shard.candidates()
     expect(reply.tombstones).toEqual([])
-    expect(await messagesOf(reply)).toEqual([
+    expect(await numberedOf(reply)).toEqual([
       [1, 'keep the apple'],
       [4, 'keep the grape'],
       [5, 'drop this later one'],
@@ -164,7 +125,7 @@ describe('a shard', () => {
     await shard.append(['c'], 4)
     await shard.deleteRecords('job_2', { filter: [{ kind: 'level', mask: 0b10 }] })
     await shard.settle('job_2')
-    expect(await messagesOf(await shard.candidates())).toEqual([[3, 'c']])
+    expect(await numberedOf(await shard.candidates())).toEqual([[3, 'c']])
     const listed = await env.ARCHIVE!.list({ prefix: 'life-whole/' })
     expect(listed.objects).toEqual([])
     expect(await shard.job('job_2')).toMatchObject({ state: 'done', records: 2 })
@@ -193,7 +154,7 @@ describe('a shard', () => {
     expect(blocks[0]!.rawBytes).toBeGreaterThan(9e6)
 
     const reply = await shard.candidates()
-    expect(await messagesOf(reply)).toEqual(messages.map((message, i) => [i + 1, message]))
+    expect(await numberedOf(reply)).toEqual(messages.map((message, i) => [i + 1, message]))
     for (let i = 0; i < 12; i++) await shard.append(messages.slice(0, 10))
     await shard.flush('job_2')
     await shard.settle('job_2')
@@ -211,6 +172,6 @@ describe('a shard', () => {
       await shard.flush(`job_${i}`)
       await shard.settle(`job_${i}`)
     }
-    expect((await messagesOf(await shard.candidates())).length).toBe(8)
+    expect((await numberedOf(await shard.candidates())).length).toBe(8)
   })
 })

@@ -90,7 +90,11 @@ export function must<T>(result: Result<T>): T {
 }
 
 /** The messages of all that candidates bring, in order of arrival. */
-export async function messagesOf({ candidates }: CandidatesReply): Promise<string[]> {
+export const messagesOf = async (reply: CandidatesReply): Promise<string[]> =>
+  (await numberedOf(reply)).map(([, text]) => text)
+
+/** The same, each with its sequence number. */
+export async function numberedOf({ candidates }: CandidatesReply): Promise<[number, string][]> {
   const found: [number, string][] = []
   for (const { seq, from } of candidates) {
     if (from.kind === 'segments') {
@@ -108,5 +112,5 @@ export async function messagesOf({ candidates }: CandidatesReply): Promise<strin
       found.push(...batch.message.map((text, row): [number, string] => [seqs[row]!, text]))
     }
   }
-  return found.sort(([a], [b]) => a - b).map(([, text]) => text)
+  return found.sort(([a], [b]) => a - b)
 }
