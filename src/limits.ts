@@ -123,10 +123,28 @@ export const QUERY_LIMIT_DEFAULT = 100
 export const QUERY_LIMIT_MAX = 1000
 /** `q`, and every other value of a query: they travel with every plan. */
 export const QUERY_TEXT_CHARS_MAX = 4096
-/** Words in one `q`, those of phrases included. */
+/** Words of one `q`, those of phrases included; every other condition counts as one. */
 export const QUERY_WORDS_MAX = 64
-/** Conditions on attributes in one query. */
+/** Conditions on attributes in one query: gone when plan.ts has the tree, where they count as words. */
 export const QUERY_ATTRIBUTES_MAX = 32
+/** Parentheses and NOTs inside each other in one `q`: every walk over a filter recurses this deep. */
+export const QUERY_DEPTH_MAX = 32
+/**
+ * A word, or a part of a term with `*`. The runtime's substring search takes needle × text in the worst
+ * case: 4 ms with 256 characters in a message of 256 KiB, and 900 ms with 4,096.
+ */
+export const QUERY_WORD_CHARS_MAX = 256
+/** Parts of a field's name between dots: each is one more way to cut it, and deeper values are not stored. */
+export const FIELD_PARTS_MAX = 32
+/** All regular expressions of one `q` together: compiling takes up to 0.1 ms a character. */
+export const REGEX_CHARS_MAX = 1024
+/**
+ * Instructions of all regular expressions of one `q` together. A text takes up to 50 ns an instruction
+ * and character where the states of an expression are too many to keep.
+ */
+export const REGEX_SIZE_MAX = 500
+/** Of one value; a regular expression sees no more. 0.4 s at worst with REGEX_SIZE_MAX, 1 ms as a rule. */
+export const REGEX_TEXT_CHARS_MAX = 16 * 1024
 /** Records of one page, raw: a page ends early rather than fill the isolate. */
 export const PAGE_BYTES_MAX = 16 * MIB
 

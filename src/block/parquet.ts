@@ -74,7 +74,7 @@ export async function encodeBlock(
 export interface Needed {
   columns: Set<ColumnName>
   /** Keys whose columns of every type are needed, and with them `attributesRest`. */
-  attributes: string[]
+  attributes: string[] | 'all'
 }
 
 /** A block opened for reading; nothing but its footer is decoded. */
@@ -140,7 +140,8 @@ export function* readGroupSteps(
   if (wants('resource')) [batch.resource, batch.resources] = indexed(texts('resource'))
   if (wants('scope')) [batch.scope, batch.scopes] = indexed(texts('scope'))
   yield
-  const keys = needed === 'all' ? null : new Set(needed.attributes)
+  const isAll = needed === 'all' || needed.attributes === 'all'
+  const keys = isAll ? null : new Set(needed.attributes)
   for (const [at, name] of file.names.entries()) {
     const attribute = attributeOf(name)
     if (!attribute || (keys && !keys.has(attribute.key))) continue

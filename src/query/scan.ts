@@ -105,11 +105,12 @@ export class Matcher {
 
 /** The columns to read before a filter can be asked; messages apart, which patterns may spare. */
 export function neededOf({ filter }: RecordFilter): Needed {
-  const needed: Needed = { columns: new Set(), attributes: [] }
+  const attributes: string[] = []
+  const needed: Needed = { columns: new Set(), attributes }
   for (const condition of filter) {
     if (condition.kind === 'level') needed.columns.add('level')
     else if (condition.kind === 'column') needed.columns.add(condition.column)
-    else if (condition.kind === 'attribute') needed.attributes.push(condition.key)
+    else if (condition.kind === 'attribute') attributes.push(condition.key)
     else needed.columns.add('pattern')
   }
   return needed
@@ -117,7 +118,10 @@ export function neededOf({ filter }: RecordFilter): Needed {
 
 export const bothNeeded = (a: Needed, b: Needed): Needed => ({
   columns: new Set([...a.columns, ...b.columns]),
-  attributes: [...new Set([...a.attributes, ...b.attributes])],
+  attributes:
+    a.attributes === 'all' || b.attributes === 'all'
+      ? 'all'
+      : [...new Set([...a.attributes, ...b.attributes])],
 })
 
 /**
