@@ -37,7 +37,7 @@ const MAY_TOUCH_THE_WORLD = /^(?:api|shard|tenant)\/|^watch\/notify\.ts$/
 const WORLD =
   /\b(?:Date\.now|new Date\(\)|performance\.now|Math\.random|getRandomValues|randomUUID|fetch)\b\(?/
 
-const RUNTIME_DEPENDENCIES = ['hono', 'hyparquet', 'hyparquet-writer', 'zod']
+const RUNTIME_DEPENDENCIES = ['hono', 'hyparquet', 'hyparquet-writer', 're2js', 'zod']
 const DEVELOPMENT_DEPENDENCIES = [
   '@biomejs/biome',
   '@cloudflare/vitest-plugin',

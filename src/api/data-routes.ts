@@ -3,7 +3,9 @@
 
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
-import { matchesEverything, type Plan, planFilter, type RecordFilter } from '../query/plan.ts'
+import { EVERYTHING } from '../query/filter.ts'
+import { matchesEverything, planFilter, type RecordFilter } from '../query/parameters.ts'
+import { everythingOf } from '../query/plan.ts'
 import { err, ok, type Result } from '../result.ts'
 import { listArchive, openArchived, readHoldings } from '../tenant/holdings.ts'
 import {
@@ -63,7 +65,7 @@ dataRoutes.post('/apps/:app_id/prune', async (c) => {
   const nowMs = Date.now()
   const until = parseTimeParameter(String(before), nowMs)
   if (!until.ok) return answer(c, err('bad_request', `before: ${until.error.message}`))
-  const match = { filter: [], since: null, until: until.data }
+  const match = { filter: EVERYTHING, since: null, until: until.data }
   if (!dry_run && confirm !== 'all' && spansEverything(match, nowMs)) {
     return answer(c, MATCHES_EVERYTHING)
   }
@@ -151,18 +153,9 @@ function remove(
   isDryRun: boolean,
 ): Promise<Result<CountAnswer | StartedJob>> {
   return isDryRun
-    ? countShards(c.env, access, planOf(match))
+    ? countShards(c.env, access, everythingOf(match))
     : deleteFromShards(c.env, access, match)
 }
-
-const planOf = (match: RecordFilter): Plan => ({
-  ...match,
-  order: 'desc',
-  limit: 1,
-  hash: '',
-  maxSeqs: [],
-  after: null,
-})
 
 /** Whether it matches all that is stored, an end that is not past being none. */
 const spansEverything = (match: RecordFilter, nowMs: number) =>

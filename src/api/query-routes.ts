@@ -1,7 +1,7 @@
 // Logs out: GET /logs, GET /logs/count, GET /logs/:id, GET /stats/:app_id.
 
 import { type Context, Hono } from 'hono'
-import { planCount, planQuery } from '../query/plan.ts'
+import { planAll, planQuery } from '../query/plan.ts'
 import { err, ok, type Result } from '../result.ts'
 import { countShards, queryShards, readRecord } from '../tenant/read.ts'
 import { readStats } from '../tenant/route.ts'
@@ -22,7 +22,7 @@ queryRoutes.get('/logs/count', async (c) => {
   const access = await readAccess(c, c.req.query('app_id') ?? null)
   if (!access.ok) return answer(c, access)
   const scope = queryScopeOf(access.data)
-  const plan = planCount(new URL(c.req.url).searchParams, scope, Date.now())
+  const plan = planAll(new URL(c.req.url).searchParams, scope, Date.now())
   return answer(c, plan.ok ? await countShards(c.env, access.data, plan.data) : plan)
 })
 

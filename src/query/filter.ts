@@ -7,7 +7,6 @@
 
 import { FIELD_PARTS_MAX } from '../limits.ts'
 import { LEVELS, TEXT_COLUMNS, type TextColumn } from '../record.ts'
-import type { Condition } from './plan.ts'
 import { unescapeSlashes } from './regex.ts'
 
 export type Filter =
@@ -199,11 +198,18 @@ export function cutsOf(name: string): string[] | null {
   return cuts.length > FIELD_PARTS_MAX ? null : cuts
 }
 
-/** A filter as it is kept: deletions made before there was a tree are lists of conditions. */
-export const storedFilter = (stored: Filter | Condition[]): Filter =>
+/** What all of had to hold before there was a tree: deletions made then are still kept so. */
+export type StoredCondition =
+  | { kind: 'level'; mask: number }
+  | { kind: 'column'; column: TextColumn; value: string }
+  | { kind: 'attribute'; key: string; value: string }
+  | { kind: 'words'; phrases: string[][] }
+
+/** A filter as it is kept. */
+export const storedFilter = (stored: Filter | StoredCondition[]): Filter =>
   Array.isArray(stored) ? allOf(stored.map(conditionFilter)) : stored
 
-function conditionFilter(condition: Condition): Filter {
+function conditionFilter(condition: StoredCondition): Filter {
   switch (condition.kind) {
     case 'level':
       return levelIn(condition.mask)

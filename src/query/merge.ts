@@ -1,24 +1,33 @@
 // What becomes of the records that match: a page of the best of them, or their count. They are
 // gathered from batches that come in any order and from many shards.
 
+import type { Needed } from '../block/parquet.ts'
 import type { StoredBatch } from '../block/stored.ts'
 import { PAGE_BYTES_MAX } from '../limits.ts'
+import type { Counted } from './ask.ts'
 import type { Plan, Position } from './plan.ts'
 import { comparePositions } from './scan.ts'
 import { type RecordView, recordView } from './view.ts'
 
 /** Where a scan puts what it finds. */
 export interface Sink {
+  /** The columns that `wanted` reads, but for time and sequence number, which always come, and messages, which are decoded when they are read. */
+  readonly needed: Needed
   /** False when no record at `ms` or beyond it, in the order of the answer, is needed any more. */
   mayHold(ms: number): boolean
   /** Those of the matching rows that are needed whole. Times and sequence numbers decide: `stored` may lack the rest. */
   wanted(stored: StoredBatch, rows: number[], shard: number): number[]
   /** Takes the wanted rows of a batch that has all its columns. */
   add(stored: StoredBatch, rows: number[], shard: number): void
+  /** Takes what a shard's catalog counted of records that are then not brought. */
+  absorb(counted: Counted, shard: number): void
 }
+
+export const NOTHING_NEEDED: Needed = { columns: new Set(), attributes: [] }
 
 /** Counts what matches, and needs no record whole. */
 export class Tally implements Sink {
+  readonly needed = NOTHING_NEEDED
   records = 0
 
   mayHold(): boolean {
@@ -31,6 +40,10 @@ export class Tally implements Sink {
   }
 
   add(): void {}
+
+  absorb(counted: Counted): void {
+    this.records += counted.records
+  }
 }
 
 interface Hit extends Position {
@@ -44,6 +57,7 @@ interface Hit extends Position {
  * there is a next page, and no more bytes than PAGE_BYTES_MAX: a page of very large records ends early.
  */
 export class Page implements Sink {
+  readonly needed = NOTHING_NEEDED
   readonly #sign: number
   readonly #limit: number
   #hits: Hit[] = []
@@ -82,6 +96,8 @@ export class Page implements Sink {
     }
     this.#dropBeyond(PAGE_BYTES_MAX)
   }
+
+  absorb(): void {}
 
   /** The records to show, in order. */
   records(): RecordView[] {

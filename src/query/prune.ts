@@ -14,9 +14,12 @@ import { type Hash, mayContain } from '../block/filter.ts'
 import { phraseInPattern } from '../block/pattern.ts'
 import type { BlockSummary } from '../block/summary.ts'
 import { idToken, stringsIn, valueTokens, wordToken } from '../block/tokens.ts'
-import type { AttributeType, TextColumn } from '../record.ts'
+import { type AttributeType, TEXT_COLUMNS, type TextColumn } from '../record.ts'
 import type { Time } from '../time.ts'
-import { ALL_LEVELS, type RecordFilter } from './plan.ts'
+import { wordsOf } from '../words.ts'
+import { type Ask, type Counted, emptyCounted } from './ask.ts'
+import { ALL_LEVELS, type Filter, type StoredCondition } from './filter.ts'
+import type { RecordFilter } from './parameters.ts'
 
 /** What was decided of a block: to be opened, or the reason why not. */
 export type Fate = 'open' | 'time' | 'values' | 'filter' | 'pattern'
@@ -47,6 +50,8 @@ export interface Prepared {
   words: Hash[]
   /** By pattern id: whether its records hold all phrases. An id means the same in every block. */
   verdicts: Map<string, Verdict>
+  /** The filter asks nothing else. */
+  isWhole: boolean
 }
 
 interface PreparedAttribute {
@@ -57,7 +62,8 @@ interface PreparedAttribute {
   asJson: { types: AttributeType[]; tokens: Hash[] } | null
 }
 
-export function preparePrune({ filter, since, until }: RecordFilter): Prepared {
+export function preparePrune({ filter: tree, since, until }: RecordFilter): Prepared {
+  const { conditions: filter, isWhole } = conditionsOf(tree)
   let levelMask = ALL_LEVELS
   const columns = new Map<string, Prepared['columns'][number]>()
   const attributes: PreparedAttribute[] = []
@@ -89,7 +95,25 @@ export function preparePrune({ filter, since, until }: RecordFilter): Prepared {
     phrases,
     words,
     verdicts: new Map(),
+    isWhole,
   }
+}
+
+function conditionsOf(filter: Filter): { conditions: StoredCondition[]; isWhole: boolean } {
+  const conditions: StoredCondition[] = []
+  let isWhole = true
+  for (const one of filter.kind === 'and' ? filter.of : [filter]) {
+    if (one.kind === 'level') conditions.push(one)
+    else if (one.kind === 'text' && one.in === 'message' && one.test.is === 'phrase') {
+      conditions.push({ kind: 'words', phrases: [wordsOf(one.test.text)] })
+    } else if (one.kind === 'field' && one.field.in === 'column' && one.test.is === 'equal') {
+      const column = one.field.name as TextColumn
+      if (TEXT_COLUMNS.includes(column)) {
+        conditions.push({ kind: 'column', column, value: one.test.value })
+      } else isWhole = false
+    } else isWhole = false
+  }
+  return { conditions, isWhole }
 }
 
 /**
@@ -228,11 +252,21 @@ export function countByCatalog(
   prepared: Prepared,
   row: PruneRow,
   source: PruneSource,
+  ask: Ask,
+): Counted | null {
+  const records = ask.kind === 'count' ? recordsByCatalog(prepared, row, source) : null
+  return records === null ? null : { ...emptyCounted(), records }
+}
+
+export function recordsByCatalog(
+  prepared: Prepared,
+  row: PruneRow,
+  source: PruneSource,
 ): number | null {
   if (isOutside(prepared, row.minMs, row.maxMs)) return 0
   const ofLevels = countLevels(row.levels, prepared.levelMask)
   if (ofLevels === 0) return 0
-  if (prepared.attributes.length > 0) return null
+  if (!prepared.isWhole || prepared.attributes.length > 0) return null
   const isInside = covers(prepared, row.minMs, row.maxMs)
   const { columns, phrases } = prepared
   if (isInside && columns.length + phrases.length === 0) return ofLevels

@@ -1,6 +1,6 @@
 // A deletion in force: which records of a shard are hidden, until they are rewritten away.
 
-import type { RecordFilter } from './plan.ts'
+import type { RecordFilter } from './parameters.ts'
 
 /** Plain data: it travels with every answer of `candidates` and to the Sealer. */
 export interface Tombstone {

@@ -3,7 +3,8 @@
 // In the query's order: newest first goes by a row's latest time, oldest first by its earliest, so
 // that a reader who has a full page may stop at the first row that can hold nothing better.
 
-import type { RecordFilter } from '../query/plan.ts'
+import { type Ask, addCounted, type Counted, emptyCounted } from '../query/ask.ts'
+import type { RecordFilter } from '../query/parameters.ts'
 import {
   countByCatalog,
   type Prepared,
@@ -34,8 +35,8 @@ export interface CandidatesRequest {
   mayBeEmpty: boolean
   /** `next` of the reply before. */
   after: CandidatePlace | null
-  /** Count instead of bringing, where the catalog knows exactly how many records match. */
-  counts: boolean
+  /** Count instead of bringing, where the catalog can do so exactly; null: bring all. */
+  ask: Ask | null
 }
 
 /** Where a reply ended. */
@@ -80,8 +81,8 @@ export interface CandidatesReply {
   /** By time and level also of the whole set, in the first reply; the rest as far as was looked. */
   skipped: { time: number; values: number; filter: number; pattern: number }
   candidates: Candidate[]
-  /** Records of blocks that were counted, and the ranges of sequence numbers these blocks hold. */
-  counted: { records: number; ranges: [first: number, last: number][] }
+  /** What the request asks of blocks that were counted, and the ranges of sequence numbers these blocks hold. */
+  counted: Counted & { ranges: [first: number, last: number][] }
   /** Deletions in force that may touch what is brought. */
   tombstones: Tombstone[]
   next: CandidatePlace | null
@@ -160,7 +161,7 @@ export function chooseCandidates(holdings: Holdings, request: CandidatesRequest)
       time: (isFirst ? narrow.time : 0) + filling.skipped.time,
       values: (isFirst ? narrow.values : 0) + filling.skipped.values,
     },
-    counted: { records: filling.counted, ranges: filling.ranges },
+    counted: { ...filling.counted, ranges: filling.ranges },
     next: isEnd || last === null ? null : { ms: last.ms, seq: last.seq, knownBlock, lastBlock },
   }
 }
@@ -171,7 +172,7 @@ class Filling {
   isOpen = true
   readonly chosen: Chosen[] = []
   readonly skipped = { time: 0, values: 0, filter: 0, pattern: 0 }
-  counted = 0
+  readonly counted = emptyCounted()
   readonly ranges: [first: number, last: number][] = []
   readonly #holdings: Holdings
   readonly #request: CandidatesRequest
@@ -188,7 +189,7 @@ class Filling {
     this.#request = request
     this.#maxSeq = maxSeq
     this.#prepared = preparePrune(request.filter)
-    const tombstones = request.counts ? holdings.tombstones : []
+    const tombstones = request.ask ? holdings.tombstones : []
     this.#hiding = tombstones.map(({ maxSeq, match }) => ({ maxSeq, match: preparePrune(match) }))
   }
 
@@ -211,24 +212,25 @@ class Filling {
       return true
     }
     // What a new block holds may have been counted already, so it is looked into.
-    const count = this.#request.counts && !isNew ? this.#countOf(block, source) : null
+    const { ask } = this.#request
+    const count = ask && !isNew ? this.#countOf(block, source, ask) : null
     if (count === null) {
       return this.#take({ kind: 'block', block, isNew }, block.key === null ? block.bytes : 0)
     }
-    this.counted += count
+    addCounted(this.counted, count)
     this.ranges.push([block.firstSeq, block.lastSeq])
     return true
   }
 
   /** null: its records have to be looked at, or not all of them are asked for. */
-  #countOf(block: BlockRow, source: PruneSource): number | null {
+  #countOf(block: BlockRow, source: PruneSource, ask: Ask): Counted | null {
     const { onlyRange } = this.#request
     const lastSeq = Math.min(this.#maxSeq, onlyRange?.lastSeq ?? this.#maxSeq)
     if (block.lastSeq > lastSeq || block.firstSeq < (onlyRange?.firstSeq ?? 0)) return null
     const isTouched = this.#hiding.some(
       ({ maxSeq, match }) => block.firstSeq <= maxSeq && prune(match, block, source) === 'open',
     )
-    return isTouched ? null : countByCatalog(this.#prepared, block, source)
+    return isTouched ? null : countByCatalog(this.#prepared, block, source, ask)
   }
 
   #sourceOf(block: BlockRow): PruneSource {

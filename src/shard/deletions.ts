@@ -11,14 +11,15 @@
 
 import { createHash } from 'node:crypto'
 import { readObject } from '../archive/objects.ts'
-import type { RecordFilter } from '../query/plan.ts'
-import { planFilter } from '../query/plan.ts'
+import { EVERYTHING } from '../query/filter.ts'
+import type { RecordFilter } from '../query/parameters.ts'
+import { planFilter } from '../query/parameters.ts'
 import {
-  countByCatalog,
   type Prepared,
   type PruneSource,
   preparePrune,
   prune,
+  recordsByCatalog,
 } from '../query/prune.ts'
 import type { Settings } from '../tenant/settings.ts'
 import type { BlockRow } from './catalog.ts'
@@ -26,7 +27,7 @@ import type { Home } from './keeper.ts'
 import { OBJECT_DELETES, type PendingObject, type StoredTombstone } from './ledger.ts'
 import { DAY_MS, lastSeqBefore } from './upkeep.ts'
 
-const EVERYTHING: RecordFilter = { filter: [], since: null, until: null }
+const ALL: RecordFilter = { filter: EVERYTHING, since: null, until: null }
 
 /** A tombstone with its filters made ready for the catalog. */
 interface Reach {
@@ -141,7 +142,7 @@ export class Deletions {
     if (block.lastSeq > tombstone.maxSeq) return false
     const source = this.#home.store.catalog.sourceOf(block)
     if (unless.some((spared) => prune(spared, block, source) === 'open')) return false
-    return countByCatalog(match, block, source) === block.records
+    return recordsByCatalog(match, block, source) === block.records
   }
 
   async #bytesOf(block: BlockRow): Promise<Uint8Array> {
@@ -258,9 +259,7 @@ export class Deletions {
     const { ledger, catalog } = store
     const nowMs = Date.now()
     const today = Math.floor(nowMs / DAY_MS) * DAY_MS
-    const filters = retention.map(({ filter }) =>
-      filter === null ? EVERYTHING : planned(filter, nowMs),
-    )
+    const filters = retention.map(({ filter }) => (filter === null ? ALL : planned(filter, nowMs)))
     // What is poison may be sealed one day, and is then looked at.
     const soundSeq = Math.min(Number.MAX_SAFE_INTEGER, ...ledger.poison.keys()) - 1
     const expired = store.expired

@@ -1,7 +1,8 @@
 // What the shard owes: deletions in force and the jobs that people asked for, R2 objects under way,
 // and how its own jobs fared. Small tables, held in memory; all that changes them is here.
 
-import type { RecordFilter } from '../query/plan.ts'
+import { type Filter, type StoredCondition, storedFilter } from '../query/filter.ts'
+import type { RecordFilter } from '../query/parameters.ts'
 import type { Tombstone } from '../query/tombstone.ts'
 import type { JobView } from './storage-view.ts'
 
@@ -44,6 +45,15 @@ export interface Poison {
   error: string
 }
 
+/** `filters` of a tombstone's row. */
+type StoredFilters = { match: StoredFilter; unless: StoredFilter[]; fromSeq: number }
+type StoredFilter = Omit<RecordFilter, 'filter'> & { filter: Filter | StoredCondition[] }
+
+const currentFilter = (stored: StoredFilter): RecordFilter => ({
+  ...stored,
+  filter: storedFilter(stored.filter),
+})
+
 /** How long a finished task can be asked for. */
 const TASK_KEPT_MS = 30 * 86_400_000
 /** An object is deleted twice, an hour apart: a put that was killed may still land. */
@@ -76,11 +86,15 @@ export class Ledger {
     this.jobs.clear()
     this.poison.clear()
     for (const row of this.#sql.exec<TombstoneRow>('select * from tombstone order by id')) {
-      const filters = JSON.parse(row.filters) as Pick<
-        StoredTombstone,
-        'match' | 'unless' | 'fromSeq'
-      >
-      this.tombstones.push({ id: row.id, jobId: row.job_id, maxSeq: row.max_seq, ...filters })
+      const { match, unless, fromSeq } = JSON.parse(row.filters) as StoredFilters
+      this.tombstones.push({
+        id: row.id,
+        jobId: row.job_id,
+        fromSeq,
+        maxSeq: row.max_seq,
+        match: currentFilter(match),
+        unless: unless.map(currentFilter),
+      })
     }
     for (const row of this.#sql.exec<TaskRow>('select * from task')) {
       this.tasks.set(row.id, taskOf(row))

@@ -9,7 +9,7 @@ import type { SealedBlock } from '../block/sealed.ts'
 import { decodeSegment, unpackSegments } from '../block/segment.ts'
 import { keepRows, recordBytes, type StoredBatch, storedSegment } from '../block/stored.ts'
 import type { Env } from '../env.ts'
-import { hiddenBy } from '../query/hide.ts'
+import { Hide } from '../query/hide.ts'
 import type { Tombstone } from '../query/tombstone.ts'
 import { err, ok, type Result } from '../result.ts'
 
@@ -45,10 +45,11 @@ export class Sealer extends DurableObject<Env> {
     const pause = pauses()
     try {
       const removed = new Map<number, number>()
+      const hide = new Hide(request.tombstones)
       const parts: StoredBatch[] = []
       for (const source of request.sources) {
         for await (const part of partsOf(source, pause)) {
-          parts.push(withoutHidden(part, request.tombstones, removed))
+          parts.push(withoutHidden(part, hide, removed))
         }
       }
       const blocks = await sealBlocks(parts, request.shard, pause)
@@ -84,12 +85,8 @@ async function* partsOf(
   }
 }
 
-function withoutHidden(
-  part: StoredBatch,
-  tombstones: Tombstone[],
-  removed: Map<number, number>,
-): StoredBatch {
-  const by = hiddenBy(tombstones, part)
+function withoutHidden(part: StoredBatch, hide: Hide, removed: Map<number, number>): StoredBatch {
+  const by = hide.hiddenBy(part)
   if (by === null) return part
   const rows: number[] = []
   for (let row = 0; row < part.batch.length; row++) {

@@ -7,7 +7,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from '../env.ts'
 import { CANDIDATE_BYTES_MAX, TOMBSTONES_MAX, WAL_BYTES_MAX } from '../limits.ts'
-import type { RecordFilter } from '../query/plan.ts'
+import type { RecordFilter } from '../query/parameters.ts'
 import { LEVELS } from '../record.ts'
 import { bug, err, ok, type Result } from '../result.ts'
 import type { KeyCopy } from '../tenant/registry.ts'

@@ -4,7 +4,7 @@
 
 import { Buffer } from 'node:buffer'
 import type { Env } from '../env.ts'
-import type { RecordFilter } from '../query/plan.ts'
+import type { RecordFilter } from '../query/parameters.ts'
 import { err, ok, type Result } from '../result.ts'
 import type { LogShard, ShardCaller } from '../shard/shard.ts'
 import type { JobView } from '../shard/storage-view.ts'

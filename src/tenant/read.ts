@@ -2,8 +2,9 @@
 // reading, and here it is said what is read and what the answer looks like.
 
 import type { Env } from '../env.ts'
+import { EVERYTHING } from '../query/filter.ts'
 import { Page, Tally } from '../query/merge.ts'
-import { type Plan, writeCursor } from '../query/plan.ts'
+import { everythingOf, type Plan, writeCursor } from '../query/plan.ts'
 import type { RecordView } from '../query/view.ts'
 import { err, ok, type Result } from '../result.ts'
 import { type PartialReason, type QueryStats, Reader, type Reading } from './reader.ts'
@@ -35,7 +36,7 @@ async function readPage(env: Env, access: ShardAccess, plan: Plan): Promise<Resu
   const page = new Page(plan)
   // Shards that were made after the first page hold nothing of its set.
   const count = Math.min(access.tenant.shards, plan.maxSeqs.length || access.tenant.shards)
-  const reading: Reading = { plan, shards: upTo(count), onlyRange: null, counts: false }
+  const reading: Reading = { plan, shards: upTo(count), onlyRange: null, ask: null }
   const reader = new Reader(env, access, reading, page)
   const failure = await reader.run()
   if (failure) return { ok: false, error: failure }
@@ -63,13 +64,18 @@ export const countShards = (
 
 async function readCount(env: Env, access: ShardAccess, plan: Plan): Promise<Result<CountAnswer>> {
   const tally = new Tally()
-  const reading = { plan, shards: upTo(access.tenant.shards), onlyRange: null, counts: true }
+  const reading = {
+    plan,
+    shards: upTo(access.tenant.shards),
+    onlyRange: null,
+    ask: { kind: 'count' as const },
+  }
   const reader = new Reader(env, access, reading, tally)
   const failure = await reader.run()
   if (failure) return { ok: false, error: failure }
-  const { reasons, stats, counted } = reader
+  const { reasons, stats } = reader
   return ok({
-    count: counted + tally.records,
+    count: tally.records,
     partial: reasons.length > 0,
     partial_reasons: reasons,
     stats,
@@ -92,19 +98,10 @@ async function readOne(
   seq: number,
 ): Promise<Result<RecordView | null>> {
   if (shard >= access.tenant.shards) return ok(null)
-  const plan: Plan = {
-    filter: [],
-    since: null,
-    until: null,
-    order: 'asc',
-    limit: 1,
-    hash: '',
-    maxSeqs: [],
-    after: null,
-  }
+  const plan = everythingOf({ filter: EVERYTHING, since: null, until: null })
   const page = new Page(plan)
   const onlyRange = { firstSeq: seq, lastSeq: seq }
-  const reader = new Reader(env, access, { plan, shards: [shard], onlyRange, counts: false }, page)
+  const reader = new Reader(env, access, { plan, shards: [shard], onlyRange, ask: null }, page)
   const failure = await reader.run()
   if (failure) return { ok: false, error: failure }
   const [record] = page.records()

@@ -17,6 +17,7 @@ import { decodeSegment, unpackSegments } from '../block/segment.ts'
 import { type StoredBatch, storedSegment } from '../block/stored.ts'
 import type { Env } from '../env.ts'
 import { CANDIDATE_BYTES_FIRST, CANDIDATE_BYTES_MAX } from '../limits.ts'
+import type { Ask } from '../query/ask.ts'
 import { Hide } from '../query/hide.ts'
 import type { Sink } from '../query/merge.ts'
 import { type Plan, rangeOf } from '../query/plan.ts'
@@ -52,8 +53,8 @@ export interface Reading {
   shards: number[]
   /** Only these sequence numbers. */
   onlyRange: SeqRange | null
-  /** Shards may count what their catalog knows exactly instead of sending it. */
-  counts: boolean
+  /** What shards may count instead of sending, where their catalog can do so exactly; null: nothing. */
+  ask: Ask | null
 }
 
 /** What is left to scan of one shard, in the plan's order; what moved since its first reply stands before. */
@@ -93,8 +94,6 @@ export class Reader {
   readonly reasons: PartialReason[] = []
   /** Each shard's highest sequence number, as the plan or the first replies fix it. */
   readonly maxSeqs: (number | null)[]
-  /** Records that shards counted by their catalogs. */
-  counted = 0
   readonly #env: Env
   readonly #access: ShardAccess
   readonly #reading: Reading
@@ -177,7 +176,7 @@ export class Reader {
     }
     source.left = reply.candidates
     source.next = reply.next
-    this.counted += reply.counted.records
+    this.#sink.absorb(reply.counted, source.shard)
     for (const [firstSeq, lastSeq] of reply.counted.ranges) source.done.add({ firstSeq, lastSeq })
     bury(source, reply.tombstones)
   }
@@ -287,7 +286,7 @@ export class Reader {
     const bytesMax = this.#shareOf(CANDIDATE_BYTES_FIRST)
     let after: CandidatesReply['next'] = null
     do {
-      const changes = { bytesMax, maxSeq, after, onlyRange: range, counts: false }
+      const changes = { bytesMax, maxSeq, after, onlyRange: range, ask: null }
       const reply: Result<CandidatesReply> = await this.#ask(shard, changes)
       if (!reply.ok) return this.#silenced(source, reply.error)
       bury(source, reply.data.tombstones)
@@ -324,14 +323,14 @@ export class Reader {
     shard: number,
     changes: Pick<CandidatesRequest, 'bytesMax' | 'maxSeq'> & Partial<CandidatesRequest>,
   ): Promise<Result<CandidatesReply>> {
-    const { plan, onlyRange, counts } = this.#reading
+    const { plan, onlyRange, ask } = this.#reading
     const { filter, since, until, order } = plan
     const request: CandidatesRequest = {
       filter: { filter, since, until },
       ...rangeOf(plan),
       order,
       onlyRange,
-      counts,
+      ask,
       after: null,
       mayBeEmpty: false,
       ...changes,
@@ -366,7 +365,7 @@ export class Reader {
   async #scanBlock(pass: Pass, file: BlockFile): Promise<void> {
     const { shard, hide } = pass.source
     const isDesc = this.#reading.plan.order === 'desc'
-    const needed = bothNeeded(this.#matcher.needed, hide.needed)
+    const needed = bothNeeded(bothNeeded(this.#matcher.needed, hide.needed), this.#sink.needed)
     const groups = [...file.groups.keys()]
     for (const group of isDesc ? groups.reverse() : groups) {
       const stored = withMessages(await this.#readGroup(file, group, needed), file, group)

@@ -12,7 +12,7 @@ import {
   RETENTION_RULES_MAX,
   SHARDS_MAX,
 } from '../limits.ts'
-import { planFilter } from '../query/plan.ts'
+import { planFilter } from '../query/parameters.ts'
 import { type ColumnNames, TEXT_COLUMNS } from '../record.ts'
 import { err, ok, type Result } from '../result.ts'
 

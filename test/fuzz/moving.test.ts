@@ -4,7 +4,9 @@
 
 import { describe, expect, it } from 'vitest'
 import type { Env } from '../../src/env.ts'
-import { type Condition, type Plan, planQuery, type RecordFilter } from '../../src/query/plan.ts'
+import type { StoredCondition as Condition } from '../../src/query/filter.ts'
+import type { RecordFilter } from '../../src/query/parameters.ts'
+import { type Plan, planQuery } from '../../src/query/plan.ts'
 import { comparePositions, Matcher } from '../../src/query/scan.ts'
 import type { Result } from '../../src/result.ts'
 import type { CandidatesRequest } from '../../src/shard/candidates.ts'

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { cutsOf, EVERYTHING, NOTHING, normalFilter, storedFilter } from '../../src/query/filter.ts'
-import { planFilter } from '../../src/query/plan.ts'
+import { planFilter } from '../../src/query/parameters.ts'
 import { formatSearch } from '../../src/query/search-text.ts'
 
 describe('storedFilter', () => {

@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest'
 import { type StoredBatch, storedSegment } from '../../src/block/stored.ts'
 import { Hide, hiddenBy } from '../../src/query/hide.ts'
-import { planFilter, type RecordFilter } from '../../src/query/plan.ts'
+import { planFilter, type RecordFilter } from '../../src/query/parameters.ts'
 import type { Tombstone } from '../../src/query/tombstone.ts'
 import { batchOf, type RecordSpec, randomOf } from '../batches.ts'
 

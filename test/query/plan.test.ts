@@ -3,18 +3,9 @@
 
 import { describe, expect, it } from 'vitest'
 import { QUERY_ATTRIBUTES_MAX, QUERY_TEXT_CHARS_MAX } from '../../src/limits.ts'
-import {
-  ALL_LEVELS,
-  type Condition,
-  matchesEverything,
-  type Plan,
-  planCount,
-  planFilter,
-  planQuery,
-  type QueryScope,
-  rangeOf,
-  writeCursor,
-} from '../../src/query/plan.ts'
+import { ALL_LEVELS, type StoredCondition as Condition } from '../../src/query/filter.ts'
+import { matchesEverything, planFilter, type QueryScope } from '../../src/query/parameters.ts'
+import { type Plan, planAll, planQuery, rangeOf, writeCursor } from '../../src/query/plan.ts'
 
 const NOW = 1_720_000_000_000
 const MINE: QueryScope = { tenantId: 't1', workspaceId: null }
@@ -175,8 +166,8 @@ describe('a cursor', () => {
   })
 })
 
-describe('planCount', () => {
-  const countOf = (query: string) => planCount(new URLSearchParams(query), BOUND, NOW)
+describe('planAll', () => {
+  const countOf = (query: string) => planAll(new URLSearchParams(query), BOUND, NOW)
 
   it('chooses records as planQuery does', () => {
     const query = 'level=>=warn&service=a&attr.code=200&q=b&since=15m&until=1m'

@@ -5,7 +5,8 @@ import { choosePatterns, patternId } from '../../src/block/pattern.ts'
 import { storedSegment } from '../../src/block/stored.ts'
 import { summarize } from '../../src/block/summary.ts'
 import { tokensOf } from '../../src/block/tokens.ts'
-import type { Condition, RecordFilter } from '../../src/query/plan.ts'
+import type { StoredCondition as Condition } from '../../src/query/filter.ts'
+import type { RecordFilter } from '../../src/query/parameters.ts'
 import {
   countByCatalog,
   type Fate,

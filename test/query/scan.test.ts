@@ -4,8 +4,9 @@
 import { describe, expect, it } from 'vitest'
 import { patternOf } from '../../src/block/pattern.ts'
 import { type StoredBatch, storedSegment } from '../../src/block/stored.ts'
-import { planFilter, type RecordFilter } from '../../src/query/plan.ts'
-import { Matcher, neededOf, rowsInSet } from '../../src/query/scan.ts'
+import { neededOf } from '../../src/query/eval.ts'
+import { planFilter, type RecordFilter } from '../../src/query/parameters.ts'
+import { Matcher, rowsInSet } from '../../src/query/scan.ts'
 import { batchOf } from '../batches.ts'
 
 const filterOf = (members: object): RecordFilter => {
