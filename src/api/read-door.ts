@@ -1,0 +1,25 @@
+// What every door that reads needs first: who asks, and whose records they see.
+
+import type { Context } from 'hono'
+import type { QueryScope } from '../query/parameters.ts'
+import { ok, type Result } from '../result.ts'
+import type { HonoEnv } from './answer.ts'
+import { type Access, authorize, queryScopeOf } from './auth.ts'
+
+/** A caller who may read, and the scope that bounds what is planned for them. */
+export interface ReadAccess {
+  access: Access
+  scope: QueryScope
+}
+
+/** The app is the one that `app_id` names, unless the path does. */
+export async function readAccess(
+  c: Context<HonoEnv>,
+  appId = c.req.query('app_id') ?? null,
+): Promise<Result<ReadAccess>> {
+  const access = await authorize(c.env, c.req.raw.headers, { need: 'read', appId })
+  return access.ok ? ok({ access: access.data, scope: queryScopeOf(access.data) }) : access
+}
+
+/** The parameters of the URL, in order, as sent. */
+export const parametersOf = (c: Context<HonoEnv>) => new URL(c.req.url).searchParams
