@@ -18,11 +18,15 @@ export interface QueryAnswer {
   stats: QueryStats
 }
 
-export interface CountAnswer {
-  count: number
+/** How an answer came about, and what it lacks. */
+export interface Told {
   partial: boolean
   partial_reasons: PartialReason[]
   stats: QueryStats
+}
+
+export interface CountAnswer extends Told {
+  count: number
 }
 
 /** One page of the records that match, over all shards. What can not be read makes it partial. */
@@ -73,14 +77,15 @@ async function readCount(env: Env, access: ShardAccess, plan: Plan): Promise<Res
   const reader = new Reader(env, access, reading, tally)
   const failure = await reader.run()
   if (failure) return { ok: false, error: failure }
-  const { reasons, stats } = reader
-  return ok({
-    count: tally.records,
-    partial: reasons.length > 0,
-    partial_reasons: reasons,
-    stats,
-  })
+  return ok({ count: tally.records, ...toldOf(reader) })
 }
+
+/** What an answer that is no page says of how it came about. */
+export const toldOf = ({ reasons, stats }: Reader): Told => ({
+  partial: reasons.length > 0,
+  partial_reasons: reasons,
+  stats,
+})
 
 /** One record by its id, or null. */
 export const readRecord = (
