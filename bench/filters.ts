@@ -13,7 +13,7 @@ import { decodeSegment, encodeSegment } from '../src/block/segment.ts'
 import { type StoredBatch, storedSegment } from '../src/block/stored.ts'
 import { idToken, tokensOf, wordToken } from '../src/block/tokens.ts'
 import { decodeOtlpProtobuf } from '../src/ingest/otlp-protobuf.ts'
-import type { StoredCondition as Condition } from '../src/query/filter.ts'
+import { attributeIs, columnIs, type Filter, levelIn, textIs } from '../src/query/filter.ts'
 import { countByCatalog, type PruneSource, preparePrune, prune } from '../src/query/prune.ts'
 import { corpus } from './corpus.ts'
 import { printTable } from './table.ts'
@@ -23,6 +23,7 @@ const BLOCKS = process.argv.includes('--quick') ? 16 : 64
 const CATALOG_BLOCKS = 610
 const QUESTIONS = 2000
 const NEEDLES = 20
+const COUNT = { kind: 'count' } as const
 
 const noPause = async () => {}
 /** CPU ms of this process so far. */
@@ -144,20 +145,20 @@ function sourceOf(id: number): PruneSource {
 }
 
 /** Asks all blocks of the catalog; medians of several rounds. */
-function ask(name: string, conditionsOf: (round: number) => Condition[]): string[] {
+function ask(name: string, filterOf: (round: number) => Filter): string[] {
   const ms: number[] = []
   const opened: number[] = []
   const counted: number[] = []
   for (let round = 0; round < NEEDLES; round++) {
     const start = cpuMs()
-    const prepared = preparePrune({ filter: conditionsOf(round), since: null, until: null })
+    const prepared = preparePrune({ filter: filterOf(round), since: null, until: null })
     let open = 0
     let exact = 0
     for (let id = 0; id < CATALOG_BLOCKS; id++) {
       const { summary } = blocks[id % blocks.length]!
       const source = sourceOf(id)
       if (prune(prepared, summary, source) !== 'open') continue
-      if (countByCatalog(prepared, summary, source) === null) open++
+      if (countByCatalog(prepared, summary, source, COUNT) === null) open++
       else exact++
     }
     ms.push(cpuMs() - start)
@@ -166,24 +167,22 @@ function ask(name: string, conditionsOf: (round: number) => Condition[]): string
   }
   return [name, median(ms).toFixed(1), mean(opened).toFixed(2), mean(counted).toFixed(2)]
 }
-const words = (text: string): Condition[] => [{ kind: 'words', phrases: [text.split(' ')] }]
+const words = (text: string) => textIs('message', { is: 'phrase', text })
 const copies = (CATALOG_BLOCKS / BLOCKS).toFixed(1)
 printTable(
   [`asked of ${CATALOG_BLOCKS} blocks`, 'CPU ms', 'to open', 'counted'],
   [
-    ask('a trace id that is in none', () => [
-      { kind: 'column', column: 'trace_id', value: randomBytes(16).toString('hex') },
-    ]),
-    ask(`a trace id that is in one and its ${copies} copies`, (round) => [
-      { kind: 'column', column: 'trace_id', value: traces[round % traces.length]! },
-    ]),
+    ask('a trace id that is in none', () => columnIs('trace_id', randomBytes(16).toString('hex'))),
+    ask(`a trace id that is in one and its ${copies} copies`, (round) =>
+      columnIs('trace_id', traces[round % traces.length]!),
+    ),
     ask('a word that is in none', () => words(randomBytes(8).toString('hex'))),
-    ask('an address that is no column', (round) => [
-      { kind: 'attribute', key: 'client.address', value: `10.77.${round}.251` },
-    ]),
+    ask('an address that is no column', (round) =>
+      attributeIs('client.address', `10.77.${round}.251`),
+    ),
     ask('words that are in all, in this order in none', () => words('peer by')),
-    ask('level error', () => [{ kind: 'level', mask: 16 }]),
-    ask('service billing', () => [{ kind: 'column', column: 'service', value: 'billing' }]),
+    ask('level error', () => levelIn(16)),
+    ask('service billing', () => columnIs('service', 'billing')),
     ask('a phrase of letters', () => words('connection reset by peer')),
   ],
 )

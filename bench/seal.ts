@@ -209,9 +209,9 @@ function count(blocks: SealedBlock[], texts: Map<string, string>, filter: Record
       detail: () => decodeDetail(detail),
       patternText: (id) => texts.get(id) ?? null,
     }
-    const counted = countByCatalog(prepared, summary, source)
+    const counted = countByCatalog(prepared, summary, source, { kind: 'count' })
     if (counted === null) throw new Error('the catalog can not count this')
-    found += counted
+    found += counted.records
   }
   return found
 }

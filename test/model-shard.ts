@@ -9,6 +9,7 @@ import type { SealedBlock } from '../src/block/sealed.ts'
 import { encodeSegment, packSegments } from '../src/block/segment.ts'
 import { keepRows, type StoredBatch, storedSegment } from '../src/block/stored.ts'
 import { mergeSummaries, summarize } from '../src/block/summary.ts'
+import { emptyCounted } from '../src/query/ask.ts'
 import { hiddenBy } from '../src/query/hide.ts'
 import type { RecordFilter } from '../src/query/parameters.ts'
 import { Matcher } from '../src/query/scan.ts'
@@ -168,13 +169,14 @@ export class ModelShard {
       .filter((row) => !after || compare([place(row), row.firstSeq], [after.ms, after.seq]) > 0)
       .sort((a, b) => compare([place(a), a.firstSeq], [place(b), b.firstSeq]))
 
-    const counted: CandidatesReply['counted'] = { records: 0, ranges: [] }
+    const counted: CandidatesReply['counted'] = { ...emptyCounted(), ranges: [] }
     const chosen: Row[] = []
     let lastBlock = after?.lastBlock ?? 0
     let last: { ms: number; seq: number } | null = after
     let isOpen = true
     for (const row of [...moved, ...rest]) {
-      const count = request.counts && !isNew(row) ? this.#countOf(row, request, maxSeq) : null
+      const count =
+        request.ask?.kind === 'count' && !isNew(row) ? this.#countOf(row, request, maxSeq) : null
       isOpen = count !== null || chosen.length < this.rowsMax
       if (!isOpen) break
       if (count === null) chosen.push(row)

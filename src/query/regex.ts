@@ -1,5 +1,5 @@
 // Regular expressions of strangers: RE2's syntax by the package re2js, whose matching takes time in
-// proportion to the text (docs/decisions/0008). What it leaves open is bounded here: how large an
+// proportion to the text (docs/decisions/0009). What it leaves open is bounded here: how large an
 // expression may become when its repetitions are written out, before that is done, and how much of a
 // text it sees. Found is told from the source as well: which literal texts every match must hold.
 

@@ -4,7 +4,7 @@
 
 import { describe, expect, it } from 'vitest'
 import type { Env } from '../../src/env.ts'
-import type { StoredCondition as Condition } from '../../src/query/filter.ts'
+import { columnIs, levelIn, textIs } from '../../src/query/filter.ts'
 import type { RecordFilter } from '../../src/query/parameters.ts'
 import { type Plan, planQuery } from '../../src/query/plan.ts'
 import { comparePositions, Matcher } from '../../src/query/scan.ts'
@@ -114,13 +114,13 @@ async function happen({ below }: World, shard: ModelShard, times: number): Promi
 
 /** Deletions made before a query: what is deleted under it may or may not be shown. */
 function deleteSome({ below, shards }: World): void {
-  const some: Condition[] = [
-    { kind: 'column', column: 'service', value: 'api' },
-    { kind: 'words', phrases: [['user', '17']] },
-    { kind: 'level', mask: below(64) },
+  const some = [
+    columnIs('service', 'api'),
+    textIs('message', { is: 'phrase', text: 'user 17' }),
+    levelIn(below(64)),
   ]
   const filter = (): RecordFilter => ({
-    filter: [some[below(some.length)]!],
+    filter: some[below(some.length)]!,
     since: null,
     until: below(2) === 0 ? { ms: 1_000_000 + below(20) * 1000, ns: 1 } : null,
   })

@@ -9,7 +9,7 @@ import { openBlock, readGroup } from '../../src/block/parquet.ts'
 import { sealBlocks } from '../../src/block/seal.ts'
 import type { SealedBlock } from '../../src/block/sealed.ts'
 import { keepRows, type StoredBatch, storedSegment } from '../../src/block/stored.ts'
-import type { StoredCondition as Condition } from '../../src/query/filter.ts'
+import { type StoredCondition as Condition, storedFilter } from '../../src/query/filter.ts'
 import type { RecordFilter } from '../../src/query/parameters.ts'
 import { countByCatalog, type PruneSource, preparePrune, prune } from '../../src/query/prune.ts'
 import { Matcher } from '../../src/query/scan.ts'
@@ -185,7 +185,7 @@ function randomFilter(random: Random): RecordFilter {
     ns: pick([0, 0, 1]),
   })
   return {
-    filter: Array.from({ length: below(4) }, () => pick(conditions)()).flat(),
+    filter: storedFilter(Array.from({ length: below(4) }, () => pick(conditions)()).flat()),
     since: below(3) === 0 ? time() : null,
     until: below(3) === 0 ? time() : null,
   }
@@ -231,11 +231,11 @@ describe('prune and countByCatalog', () => {
           if (expected > 0) expect(fate, where).toBe('open')
           else if (fate === 'open') seen.needless++
           fates[fate]++
-          const count = countByCatalog(prepared, block.summary, source)
+          const count = countByCatalog(prepared, block.summary, source, { kind: 'count' })
           if (count === null) continue
-          expect(count, where).toBe(expected)
+          expect(count.records, where).toBe(expected)
           seen.counted++
-          if (count > 0) seen.countedSome++
+          if (count.records > 0) seen.countedSome++
         }
       }
     }

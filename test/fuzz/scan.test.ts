@@ -6,13 +6,20 @@ import { encodeBlock, openBlock, readGroup } from '../../src/block/parquet.ts'
 import { choosePatterns } from '../../src/block/pattern.ts'
 import { decodeSegment, encodeSegment } from '../../src/block/segment.ts'
 import { type StoredBatch, storedSegment } from '../../src/block/stored.ts'
-import type { StoredCondition as Condition } from '../../src/query/filter.ts'
+import {
+  allOf,
+  type Filter,
+  notOf,
+  type StoredCondition,
+  someOf,
+  storedFilter,
+} from '../../src/query/filter.ts'
 import type { Plan } from '../../src/query/plan.ts'
 import { comparePositions, Matcher, rowsInSet } from '../../src/query/scan.ts'
 import { type RecordView, recordView } from '../../src/query/view.ts'
-import { LEVELS } from '../../src/record.ts'
-import { wordsOf } from '../../src/words.ts'
 import { batchOf, type RecordSpec, randomOf } from '../batches.ts'
+import { matches } from '../query/naive.ts'
+import { randomFilter, randomFrom } from '../query/random-filter.ts'
 
 const SEED = Number(process.env.SEED ?? 1)
 const ROUNDS = Number(process.env.ROUNDS ?? 300)
@@ -41,25 +48,7 @@ function naive(plan: Plan, view: RecordView): boolean {
     const order = comparePositions(at, plan.after)
     if (plan.order === 'asc' ? order <= 0 : order >= 0) return false
   }
-  return plan.filter.every((condition) => passes(condition, view))
-}
-
-function passes(condition: Condition, view: RecordView): boolean {
-  switch (condition.kind) {
-    case 'level':
-      return ((condition.mask >> LEVELS.indexOf(view.level)) & 1) === 1
-    case 'column':
-      return view[condition.column] === condition.value
-    case 'attribute': {
-      const attributes = view.metadata.attributes ?? {}
-      const value = Object.hasOwn(attributes, condition.key) ? attributes[condition.key] : undefined
-      return value !== undefined && String(value) === condition.value
-    }
-    case 'words': {
-      const all = ` ${wordsOf(view.message).join(' ')} `
-      return condition.phrases.every((words) => all.includes(` ${words.join(' ')} `))
-    }
-  }
+  return matches(plan.filter, view)
 }
 
 /** The records that a scan lets through, by number. */
@@ -98,7 +87,7 @@ describe('scan', () => {
         ...(below(8) === 0 && { rest: '{"far":200,"near":"x"}' }),
       }))
       const batch = decodeSegment(encodeSegment(batchOf(specs)))
-      const plan = randomPlan(below, pick)
+      const plan = randomPlan(random)
       const firstSeq = 1 + below(5)
       const views = specs.map((_, row) => recordView(batch, row, SHARD, firstSeq + row))
       const expected = views.flatMap((view, row) => (naive(plan, view) ? [firstSeq + row] : []))
@@ -114,9 +103,10 @@ describe('scan', () => {
   })
 })
 
-function randomPlan(below: (n: number) => number, pick: <T>(values: readonly T[]) => T): Plan {
+function randomPlan(random: () => number): Plan {
+  const { below, pick } = randomFrom(random)
   const phrase = () => Array.from({ length: 1 + below(2) }, () => pick(WORDS))
-  const conditions: (() => Condition)[] = [
+  const conditions: (() => StoredCondition)[] = [
     () => ({ kind: 'level', mask: below(64) }),
     () => ({ kind: 'column', column: 'service', value: pick(['api', 'web', 'none']) }),
     () => ({ kind: 'column', column: 'user_id', value: pick(['1', '2']) }),
@@ -128,9 +118,16 @@ function randomPlan(below: (n: number) => number, pick: <T>(values: readonly T[]
     }),
     () => ({ kind: 'words', phrases: Array.from({ length: 1 + below(2) }, phrase) }),
   ]
+  const listed = () => storedFilter(Array.from({ length: below(3) }, () => pick(conditions)()))
+  const filter = pick<() => Filter>([
+    listed,
+    () => someOf([listed(), notOf(listed())]),
+    () => randomFilter(randomFrom(random), 3),
+    () => allOf([listed(), randomFilter(randomFrom(random), 2)]),
+  ])()
   const time = () => ({ ms: 1000 + below(20), ns: below(3) })
   return {
-    filter: Array.from({ length: below(3) }, () => pick(conditions)()),
+    filter,
     since: below(3) === 0 ? time() : null,
     until: below(3) === 0 ? time() : null,
     order: pick(['asc', 'desc']),

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { storedSegment } from '../../src/block/stored.ts'
 import { PAGE_BYTES_MAX } from '../../src/limits.ts'
+import { EVERYTHING } from '../../src/query/filter.ts'
 import { Page, Tally } from '../../src/query/merge.ts'
 import type { Plan } from '../../src/query/plan.ts'
 import type { RecordBatch } from '../../src/record.ts'
@@ -11,7 +12,7 @@ import { batchOf, randomOf } from '../batches.ts'
 const T = 1_720_000_000_000
 
 const planOf = (order: 'asc' | 'desc', limit: number): Plan => ({
-  filter: [],
+  filter: EVERYTHING,
   since: null,
   until: null,
   order,

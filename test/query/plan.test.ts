@@ -3,9 +3,23 @@
 
 import { describe, expect, it } from 'vitest'
 import { QUERY_ATTRIBUTES_MAX, QUERY_TEXT_CHARS_MAX } from '../../src/limits.ts'
-import { ALL_LEVELS, type StoredCondition as Condition } from '../../src/query/filter.ts'
+import {
+  ALL_LEVELS,
+  allOf,
+  attributeIs,
+  columnIs,
+  EVERYTHING,
+  type Filter,
+  fieldIs,
+  levelIn,
+  NOTHING,
+  notOf,
+  someOf,
+  textIs,
+} from '../../src/query/filter.ts'
 import { matchesEverything, planFilter, type QueryScope } from '../../src/query/parameters.ts'
 import { type Plan, planAll, planQuery, rangeOf, writeCursor } from '../../src/query/plan.ts'
+import { formatSearch } from '../../src/query/search-text.ts'
 
 const NOW = 1_720_000_000_000
 const MINE: QueryScope = { tenantId: 't1', workspaceId: null }
@@ -20,8 +34,8 @@ function must(query: string, scope = MINE): Plan {
 }
 
 describe('planQuery', () => {
-  const filters = (query: string, filter: Condition[], scope = MINE) =>
-    it(`${query || 'nothing'} filters by ${filter.map(({ kind }) => kind).join(', ') || 'nothing'}`, () =>
+  const filters = (query: string, filter: Filter, scope = MINE) =>
+    it(`${query || 'nothing'} filters by ${formatSearch(filter)}`, () =>
       expect(must(query, scope).filter).toEqual(filter))
   const has = (query: string, members: Partial<Plan>) =>
     it(`${query || 'nothing'} has ${Object.keys(members).join(', ')}`, () =>
@@ -33,30 +47,66 @@ describe('planQuery', () => {
       expect(plan).toMatchObject({ ok: false, error: { code, details } })
       expect(!plan.ok && plan.error.message).toContain(text)
     })
-  const workspace = (value: string): Condition => ({
-    kind: 'column',
-    column: 'workspace_id',
-    value,
-  })
+  const words = (text: string) => textIs('message', { is: 'phrase', text })
 
-  filters('', [])
-  filters('app_id=whatever', [])
-  filters('level=error', [{ kind: 'level', mask: 1 << 4 }])
-  filters('level=trace,FATAL', [{ kind: 'level', mask: 0b100001 }])
-  filters('level=>=warn', [{ kind: 'level', mask: 0b111000 }])
-  filters('level=>=trace', [{ kind: 'level', mask: ALL_LEVELS }])
-  filters('service=api', [{ kind: 'column', column: 'service', value: 'api' }])
-  filters('user_id=Ab', [{ kind: 'column', column: 'user_id', value: 'Ab' }])
-  filters('trace_id=AB', [{ kind: 'column', column: 'trace_id', value: 'ab' }])
-  filters('span_id=AB', [{ kind: 'column', column: 'span_id', value: 'ab' }])
-  filters('attr.a.b=1', [{ kind: 'attribute', key: 'a.b', value: '1' }])
-  filters('q=One "two THREE"', [{ kind: 'words', phrases: [['one'], ['two', 'three']] }])
-  filters('q=a-b', [{ kind: 'words', phrases: [['a', 'b']] }])
-  filters('q=a a A', [{ kind: 'words', phrases: [['a']] }])
-  filters('workspace_id=w2', [workspace('w2')])
-  filters('', [workspace('w1')], BOUND)
+  filters('', EVERYTHING)
+  filters('app_id=whatever', EVERYTHING)
+  filters('level=error', { kind: 'level', mask: 1 << 4 })
+  filters('level=trace,FATAL', { kind: 'level', mask: 0b100001 })
+  filters('level=>=warn', { kind: 'level', mask: 0b111000 })
+  filters('level=>=trace', EVERYTHING)
+  filters('service=api', {
+    kind: 'field',
+    field: { in: 'column', name: 'service' },
+    test: { is: 'equal', value: 'api' },
+  })
+  filters('user_id=Ab', columnIs('user_id', 'Ab'))
+  filters('trace_id=AB', columnIs('trace_id', 'ab'))
+  filters('span_id=AB', columnIs('span_id', 'ab'))
+  filters('attr.a.b=1', {
+    kind: 'field',
+    field: { in: 'attr', name: 'a.b' },
+    test: { is: 'equal', value: '1' },
+  })
+  filters('attr.b=1&attr.a=2&service=x', {
+    kind: 'and',
+    of: [columnIs('service', 'x'), attributeIs('a', '2'), attributeIs('b', '1')],
+  })
+  filters('workspace_id=w2', columnIs('workspace_id', 'w2'))
+  filters('', columnIs('workspace_id', 'w1'), BOUND)
+  filters('level=info&q=a OR b', {
+    kind: 'and',
+    of: [levelIn(1 << 2), { kind: 'or', of: [words('a'), words('b')] }],
+  })
   // The key's condition comes first, whatever is asked.
-  filters('workspace_id=w1', [workspace('w1'), workspace('w1')], BOUND)
+  filters(
+    'workspace_id=w1',
+    allOf([columnIs('workspace_id', 'w1'), columnIs('workspace_id', 'w1')]),
+    BOUND,
+  )
+  filters(
+    'q=a OR b',
+    allOf([columnIs('workspace_id', 'w1'), someOf([words('a'), words('b')])]),
+    BOUND,
+  )
+  filters('level=info&q=level:>=info', levelIn(1 << 2))
+  filters('level=info&q=level:warn', NOTHING)
+
+  filters('q=One "two THREE"', allOf([words('One'), words('two THREE')]))
+  filters('q=a-b', words('a-b'))
+  filters('q=level:error', levelIn(1 << 4))
+  filters('q=a NOT b', allOf([words('a'), notOf(words('b'))]))
+  filters('q=a (b)', allOf([words('a'), words('b')]))
+  filters('q=conn*', textIs('message', { is: 'glob', parts: ['conn', ''] }))
+  filters('q=-retry', notOf(words('retry')))
+  filters('q=any:x', textIs('any', { is: 'phrase', text: 'x' }))
+  filters(
+    'q=status:>=500',
+    fieldIs(
+      { in: 'bare', name: 'status' },
+      { is: 'range', from: { value: 500, isInside: true }, to: null },
+    ),
+  )
 
   has('', { order: 'desc', limit: 100, since: null, until: null, maxSeqs: [], after: null })
   has('order=asc&limit=1000', { order: 'asc', limit: 1000 })
@@ -79,16 +129,18 @@ describe('planQuery', () => {
   refuses('until=soon', 'bad_request', 'until', 'soon')
   refuses(`service=${'x'.repeat(QUERY_TEXT_CHARS_MAX + 1)}`, 'bad_request', 'service', '4096')
   refuses('q=a "b', 'bad_query', 'q', 'column 3')
-  refuses('q=a (b)', 'bad_query', 'q', 'column 3')
-  refuses('q=level:error', 'bad_query', 'q', 'column 1')
-  refuses('q=a NOT b', 'bad_query', 'q', 'column 3')
-  refuses('q=conn*', 'bad_query', 'q', 'column 1')
+  refuses('q=a (b', 'bad_query', 'q', 'column 3')
+  refuses('q=level:loud', 'bad_query', 'q', 'column 7')
+  refuses('q=a NOT', 'bad_query', 'q', 'column 6')
+  refuses('q=a OR', 'bad_query', 'q', 'column 5')
+  refuses('q=x:/(/', 'bad_query', 'q', 'column 3')
   refuses('q=""', 'bad_query', 'q', 'no word')
   refuses(`q=${'w '.repeat(65)}`, 'bad_query', 'q', 'more than 64')
 
   it('takes as many attributes as it says, and no more', () => {
     const many = (n: number) => Array.from({ length: n }, (_, i) => `attr.k${i}=v`).join('&')
-    expect(must(many(QUERY_ATTRIBUTES_MAX)).filter.length).toBe(QUERY_ATTRIBUTES_MAX)
+    const { filter } = must(many(QUERY_ATTRIBUTES_MAX))
+    expect(filter.kind === 'and' && filter.of.length).toBe(QUERY_ATTRIBUTES_MAX)
     expect(planOf(many(QUERY_ATTRIBUTES_MAX + 1))).toMatchObject({ ok: false })
   })
 })
@@ -183,7 +235,7 @@ describe('planAll', () => {
   refuses('order=asc', 'bad_request', 'order')
   refuses('cursor=x', 'bad_request', 'cursor')
   refuses('workspace_id=w2', 'forbidden', 'workspace_id')
-  refuses('q=a*', 'bad_query', 'q')
+  refuses('q=(a', 'bad_query', 'q')
 })
 
 describe('planFilter', () => {
@@ -248,7 +300,14 @@ describe('rangeOf', () => {
   const after = { ms: 500, ns: 1, shard: 0, seq: 1 }
 
   gives('the levels of the filter', {}, { levelMask: 0b111000 })
-  gives('all levels without one', { filter: [] }, { levelMask: ALL_LEVELS })
+  gives('all levels without one', { filter: EVERYTHING }, { levelMask: ALL_LEVELS })
+  const filter = (q: string) => ({ filter: must(new URLSearchParams({ q }).toString()).filter })
+  gives('levels that all of some hold', filter('a level:<=error'), { levelMask: 0b011111 })
+  gives('levels that one of some has', filter('(a level:warn) OR level:info'), {
+    levelMask: 0b001100,
+  })
+  gives('all levels where one asks none', filter('a OR level:info'), { levelMask: ALL_LEVELS })
+  gives('all levels under a not', filter('-(a level:info)'), { levelMask: ALL_LEVELS })
   gives('all of time', {}, { minMs: 0, maxMs: Number.MAX_SAFE_INTEGER })
   gives(
     'since and until',

@@ -5,11 +5,12 @@ import { choosePatterns, patternId } from '../../src/block/pattern.ts'
 import { storedSegment } from '../../src/block/stored.ts'
 import { summarize } from '../../src/block/summary.ts'
 import { tokensOf } from '../../src/block/tokens.ts'
-import type { StoredCondition as Condition } from '../../src/query/filter.ts'
+import { type StoredCondition as Condition, storedFilter } from '../../src/query/filter.ts'
 import type { RecordFilter } from '../../src/query/parameters.ts'
 import {
   countByCatalog,
   type Fate,
+  type PruneRow,
   type PruneSource,
   preparePrune,
   prune,
@@ -54,7 +55,7 @@ interface Asked {
   until?: [number, number]
 }
 const filterOf = ({ where = [], since, until }: Asked): RecordFilter => ({
-  filter: where,
+  filter: storedFilter(where),
   since: since ? { ms: since[0], ns: since[1] } : null,
   until: until ? { ms: until[0], ns: until[1] } : null,
 })
@@ -206,6 +207,9 @@ describe('prune', () => {
   reads(['ids', 'detail'], 'a value', { where: [column('service', 'api')] })
 })
 
+const countOf = (filter: RecordFilter, row: PruneRow, source: PruneSource) =>
+  countByCatalog(preparePrune(filter), row, source, { kind: 'count' })?.records ?? null
+
 describe('countByCatalog', () => {
   const counts = (
     expected: number | null,
@@ -215,7 +219,7 @@ describe('countByCatalog', () => {
   ) =>
     it(`${expected}: ${name}`, async () => {
       const { row, source } = await catalogOf(RECORDS, without)
-      expect(countByCatalog(preparePrune(filterOf(asked)), row, source)).toBe(expected)
+      expect(countOf(filterOf(asked), row, source)).toBe(expected)
     })
   const where = (expected: number | null, ...conditions: Condition[]) =>
     counts(expected, JSON.stringify(conditions), { where: conditions })
@@ -286,17 +290,17 @@ describe('countByCatalog', () => {
 
   it('is not known where a record without a pattern may match', async () => {
     const { row, source } = await catalogOf([...RECORDS, { ms: start, message: 'a <_>', level: 5 }])
-    const countOf = (...conditions: Condition[]) =>
-      countByCatalog(preparePrune(filterOf({ where: conditions })), row, source)
-    expect(countOf(words('connection'))).toBe(null)
-    expect(countOf(words('connection'), level(WARN | ERROR))).toBe(2)
+    const countedOf = (...conditions: Condition[]) =>
+      countOf(filterOf({ where: conditions }), row, source)
+    expect(countedOf(words('connection'))).toBe(null)
+    expect(countedOf(words('connection'), level(WARN | ERROR))).toBe(2)
   })
 
   it('of minutes is not known where they are too many', async () => {
     const specs = Array.from({ length: 1100 }, (_, i) => ({ ms: i * MINUTE }))
     const { row, source } = await catalogOf(specs)
     const prepared = preparePrune(filterOf({ since: [MINUTE, 0] }))
-    expect(countByCatalog(prepared, row, source)).toBe(null)
+    expect(countByCatalog(prepared, row, source, { kind: 'count' })).toBe(null)
     expect(prune(prepared, row, source)).toBe('open')
   })
 })

@@ -79,7 +79,7 @@ describe('a matcher', () => {
 describe('neededOf', () => {
   const needs = (members: object, columns: string[], attributes: string[] = []) =>
     it(JSON.stringify(members), () => {
-      const needed = neededOf(filterOf(members))
+      const needed = neededOf(filterOf(members).filter)
       expect([...needed.columns].sort()).toEqual(columns)
       expect(needed.attributes).toEqual(attributes)
     })

@@ -6,6 +6,7 @@ import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { encodeSegments } from '../../src/block/segment.ts'
 import { SEAL_MS, SEAL_RECORDS, WAL_BYTES_MAX } from '../../src/limits.ts'
+import { EVERYTHING, levelIn, textIs } from '../../src/query/filter.ts'
 import type { BuildRequest } from '../../src/shard/sealer.ts'
 import type { LogShard } from '../../src/shard/shard.ts'
 import { BlockStore } from '../../src/shard/store.ts'
@@ -66,7 +67,7 @@ const jobsOf = async (stub: ShardStub) => {
 const flushAll = async (stub: ShardStub, jobId: string, olderThanMs = nowMs + 1) =>
   must(await stub.flush(OWNER, { jobId, olderThanMs }))
 
-const EVERYTHING = { filter: [], since: null, until: null }
+const ALL_RECORDS = { filter: EVERYTHING, since: null, until: null }
 
 describe('nothing wakes a shard', () => {
   it('that holds nothing', async () => {
@@ -118,7 +119,7 @@ describe('nothing wakes a shard', () => {
     must(await stub().append(OWNER, appendOf(['a'])))
     await flushAll(stub(), 'job_1')
     await runAlarms(stub())
-    must(await stub().deleteRecords(OWNER, { jobId: 'job_2', match: EVERYTHING }))
+    must(await stub().deleteRecords(OWNER, { jobId: 'job_2', match: ALL_RECORDS }))
     expect(await runAlarms(stub())).toBe(START + HOUR_MS)
     expect(must(await stub().storage(OWNER))).toMatchObject({ pendingObjects: 1, tombstones: 0 })
     nowMs += HOUR_MS
@@ -356,7 +357,7 @@ describe('a deletion', () => {
     }
     await bind(stub(), { SEALER: { getByName: () => ({ build }) } })
     must(await stub().append(OWNER, appendOf([{ message: 'keep' }, { message: 'drop', level: 4 }])))
-    const match = { ...EVERYTHING, filter: [{ kind: 'level' as const, mask: 1 << 4 }] }
+    const match = { ...ALL_RECORDS, filter: levelIn(1 << 4) }
     await runInDurableObject(stub(), (shard: LogShard) => {
       before = () => shard.deleteRecords(OWNER, { jobId: 'job_1', match })
     })
@@ -387,10 +388,10 @@ describe('a deletion', () => {
       return key === lost ? null : real(key)
     }) as R2Bucket['get'])
     const words = (word: string) => ({
-      ...EVERYTHING,
-      filter: [{ kind: 'words' as const, phrases: [[word]] }],
+      ...ALL_RECORDS,
+      filter: textIs('message', { is: 'phrase', text: word }),
     })
-    const errors = { ...EVERYTHING, filter: [{ kind: 'level' as const, mask: 1 << 4 }] }
+    const errors = { ...ALL_RECORDS, filter: levelIn(1 << 4) }
     must(await stub().deleteRecords(OWNER, { jobId: 'errors', match: errors }))
     must(await stub().deleteRecords(OWNER, { jobId: 'fig', match: words('fig') }))
     expect(await runAlarms(stub())).toBe(nowMs + 2000)
@@ -423,7 +424,7 @@ describe('a deletion', () => {
       sql.exec(
         "create trigger no before insert on tombstone begin select raise(abort, 'full'); end",
       )
-      const job = { jobId: 'job_1', match: EVERYTHING }
+      const job = { jobId: 'job_1', match: ALL_RECORDS }
       await expect(shard.deleteRecords(OWNER, job)).rejects.toThrow('full')
       expect(await shard.job(OWNER, 'job_1')).toEqual({ ok: true, data: null })
       sql.exec('drop trigger no')

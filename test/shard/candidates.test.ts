@@ -1,6 +1,8 @@
 // Which rows and blocks a reply holds, in what order, and where the next goes on.
 
 import { describe, expect, it } from 'vitest'
+import { emptyCounted } from '../../src/query/ask.ts'
+import { EVERYTHING, levelIn } from '../../src/query/filter.ts'
 import type { Tombstone } from '../../src/query/tombstone.ts'
 import {
   CANDIDATES_MAX,
@@ -13,9 +15,9 @@ import {
 import type { BlockRow } from '../../src/shard/catalog.ts'
 import { blockOf, NO_SOURCE, type WalRowSpec, walOf } from './rows.ts'
 
-const EVERYTHING = { filter: [], since: null, until: null }
+const ALL_RECORDS = { filter: EVERYTHING, since: null, until: null }
 const REQUEST: CandidatesRequest = {
-  filter: EVERYTHING,
+  filter: ALL_RECORDS,
   minMs: 0,
   maxMs: 1e9,
   levelMask: 0b111111,
@@ -25,9 +27,9 @@ const REQUEST: CandidatesRequest = {
   bytesMax: 1e9,
   mayBeEmpty: false,
   after: null,
-  counts: false,
+  ask: null,
 }
-const ERRORS = { filter: [{ kind: 'level' as const, mask: 1 << 4 }], since: null, until: null }
+const ERRORS = { filter: levelIn(1 << 4), since: null, until: null }
 
 function holdingsOf(
   blocks: BlockRow[],
@@ -243,6 +245,8 @@ describe('blocks made since the reply before', () => {
   })
 })
 
+const COUNT = { kind: 'count' } as const
+
 describe('counts', () => {
   const counts = (
     name: string,
@@ -251,8 +255,8 @@ describe('counts', () => {
     holdings = HOLDINGS,
   ) =>
     it(name, () => {
-      const choice = chooseCandidates(holdings, { ...REQUEST, counts: true, ...change })
-      expect(choice.counted).toEqual(counted)
+      const choice = chooseCandidates(holdings, { ...REQUEST, ask: COUNT, ...change })
+      expect(choice.counted).toEqual({ ...emptyCounted(), ...counted })
       const inBlocks = (seq: number) => holdings.blocks.some(({ firstSeq }) => firstSeq === seq)
       const opened = seqsOf(choice, holdings).filter(inBlocks)
       for (const [first] of counted.ranges) expect(opened).not.toContain(first)
@@ -260,7 +264,7 @@ describe('counts', () => {
   const NOTHING = { records: 0, ranges: [] }
   const hiding = (tombstone: Partial<Tombstone>) => ({
     ...HOLDINGS,
-    tombstones: [{ id: 1, maxSeq: 50, match: EVERYTHING, unless: [], ...tombstone }],
+    tombstones: [{ id: 1, maxSeq: 50, match: ALL_RECORDS, unless: [], ...tombstone }],
   })
   const BOTH: [number, number][] = [
     [11, 20],
@@ -268,9 +272,9 @@ describe('counts', () => {
   ]
 
   counts('blocks that match whole', {}, { records: 20, ranges: BOTH })
-  counts('nothing unless it is asked to', { counts: false }, NOTHING)
+  counts('nothing unless it is asked to', { ask: null }, NOTHING)
   counts('by level', { filter: ERRORS }, { records: 10, ranges: [[11, 20]] })
-  counts('no block that the range cuts', { filter: { ...EVERYTHING, since: time(150) } }, NOTHING)
+  counts('no block that the range cuts', { filter: { ...ALL_RECORDS, since: time(150) } }, NOTHING)
   counts('no block that the set cuts', { maxSeq: 15 }, { records: 10, ranges: [[1, 10]] })
   counts(
     'no block that the range of numbers cuts',

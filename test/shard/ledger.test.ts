@@ -3,13 +3,14 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
+import { EVERYTHING } from '../../src/query/filter.ts'
 import { Ledger, type Task } from '../../src/shard/ledger.ts'
 import { migrate } from '../../src/shard/schema.ts'
 
 const T = 1_720_000_000_000
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
-const EVERYTHING = { filter: [], since: null, until: null }
+const ALL_RECORDS = { filter: EVERYTHING, since: null, until: null }
 
 const within = (name: string, check: (ledger: Ledger, again: () => Ledger) => void) =>
   runInDurableObject(env.LOG_SHARD.getByName(`ledger-${name}`), (_shard, { storage }) => {
@@ -45,7 +46,7 @@ const tombstone = (jobId: string | null) => ({
   jobId,
   fromSeq: 1,
   maxSeq: 9,
-  match: EVERYTHING,
+  match: ALL_RECORDS,
   unless: [],
   nowMs: T,
 })
@@ -55,7 +56,7 @@ describe('the ledger', () => {
     within('restart', (ledger, again) => {
       ledger.saveTask(taskOf('job_1', { kind: 'flush', olderThanMs: T, error: 'late' }))
       ledger.addTombstone(tombstone('job_1'))
-      ledger.addTombstone({ ...tombstone(null), fromSeq: 5, unless: [EVERYTHING] })
+      ledger.addTombstone({ ...tombstone(null), fromSeq: 5, unless: [ALL_RECORDS] })
       ledger.noteObject('a', T, 'write')
       ledger.noteObject('b', T, 'remove')
       ledger.noteJob('seal', 'x'.repeat(1000), T)

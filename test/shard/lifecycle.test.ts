@@ -6,6 +6,7 @@ import { env } from 'cloudflare:workers'
 import { describe, expect, it, vi } from 'vitest'
 import { encodeSegments } from '../../src/block/segment.ts'
 import { BLOCK_RAW_BYTES_MAX } from '../../src/limits.ts'
+import { levelIn, textIs } from '../../src/query/filter.ts'
 import type { RecordFilter } from '../../src/query/parameters.ts'
 import type { Result } from '../../src/result.ts'
 import type { CandidatesReply, CandidatesRequest } from '../../src/shard/candidates.ts'
@@ -99,8 +100,8 @@ describe('a shard', () => {
     await shard.flush('job_1')
     await shard.settle('job_1')
     await shard.append(['drop the plum', 'keep the grape'])
-    const words = { kind: 'words' as const, phrases: [['drop']] }
-    await shard.deleteRecords('job_2', { filter: [words] })
+    const words = textIs('message', { is: 'phrase', text: 'drop' })
+    await shard.deleteRecords('job_2', { filter: words })
     expect((await shard.candidates()).tombstones).toMatchObject([{ maxSeq: 4 }])
     await shard.append(['drop this later one'])
 
@@ -123,7 +124,7 @@ describe('a shard', () => {
     await shard.flush('job_1')
     await shard.settle('job_1')
     await shard.append(['c'], 4)
-    await shard.deleteRecords('job_2', { filter: [{ kind: 'level', mask: 0b10 }] })
+    await shard.deleteRecords('job_2', { filter: levelIn(0b10) })
     await shard.settle('job_2')
     expect(await numberedOf(await shard.candidates())).toEqual([[3, 'c']])
     const listed = await env.ARCHIVE!.list({ prefix: 'life-whole/' })
@@ -137,8 +138,12 @@ describe('a shard', () => {
     await shard.append(['c'], 4)
     await shard.flush('job_1')
     await shard.settle('job_1')
-    const levels = { filter: [{ kind: 'level' as const, mask: 0b10000 }], since: null, until: null }
-    const reply = await shard.candidates({ counts: true, levelMask: 0b10000, filter: levels })
+    const levels = { filter: levelIn(0b10000), since: null, until: null }
+    const reply = await shard.candidates({
+      ask: { kind: 'count' },
+      levelMask: 0b10000,
+      filter: levels,
+    })
     expect(reply).toMatchObject({ candidates: [], counted: { records: 1, ranges: [[1, 3]] } })
   })
 

@@ -2,6 +2,7 @@
 // two replies: it sees every record of its set once. Random by seed, against the plain list of records.
 
 import { describe, expect, it } from 'vitest'
+import { EVERYTHING } from '../../src/query/filter.ts'
 import {
   type CandidatesRequest,
   type Choice,
@@ -183,7 +184,7 @@ describe('a reader of moving blocks', () => {
     const expected = before.filter(isAsked)
     const seqs = reader.taken.filter(isAsked).map(({ seq }) => seq)
     expect(new Set(seqs).size, name).toBe(seqs.length)
-    if (change.counts) {
+    if (change.ask) {
       // What was deleted on the way may have been counted before.
       const left = expected.filter(({ seq }) => !model.deleted.has(seq)).length
       expect(reader.counted + seqs.length, name).toBeGreaterThanOrEqual(left)
@@ -206,12 +207,12 @@ describe('a reader of moving blocks', () => {
   })
   reads('counts or sees every record once', (model) => {
     const firstSeq = model.upTo(1) * model.upTo(50)
-    return { counts: true, onlyRange: firstSeq === 0 ? null : { firstSeq, lastSeq: 100 } }
+    return { ask: { kind: 'count' }, onlyRange: firstSeq === 0 ? null : { firstSeq, lastSeq: 100 } }
   })
 })
 
 const REQUEST: CandidatesRequest = {
-  filter: { filter: [], since: null, until: null },
+  filter: { filter: EVERYTHING, since: null, until: null },
   minMs: 0,
   maxMs: TIME_MAX,
   levelMask: 63,
@@ -221,5 +222,5 @@ const REQUEST: CandidatesRequest = {
   bytesMax: 0,
   mayBeEmpty: false,
   after: null,
-  counts: false,
+  ask: null,
 }

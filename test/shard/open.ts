@@ -4,6 +4,7 @@
 import { env } from 'cloudflare:workers'
 import { openBlock, readGroup } from '../../src/block/parquet.ts'
 import { decodeSegment, encodeSegments, unpackSegments } from '../../src/block/segment.ts'
+import { EVERYTHING } from '../../src/query/filter.ts'
 import type { Result } from '../../src/result.ts'
 import type { CandidatesReply, CandidatesRequest } from '../../src/shard/candidates.ts'
 import type { Stored } from '../../src/shard/commit.ts'
@@ -17,7 +18,7 @@ import { makeApp } from '../flow/client.ts'
 
 export const OWNER: ShardCaller = { keyId: null, shards: 64 }
 export const ALL: CandidatesRequest = {
-  filter: { filter: [], since: null, until: null },
+  filter: { filter: EVERYTHING, since: null, until: null },
   minMs: 0,
   maxMs: Number.MAX_SAFE_INTEGER,
   levelMask: 63,
@@ -27,7 +28,7 @@ export const ALL: CandidatesRequest = {
   bytesMax: 1e6,
   mayBeEmpty: false,
   after: null,
-  counts: false,
+  ask: null,
 }
 
 interface Days {

@@ -8,6 +8,7 @@ import { patternId } from '../../src/block/pattern.ts'
 import { sealBlocks } from '../../src/block/seal.ts'
 import { storedSegment } from '../../src/block/stored.ts'
 import { BATCH_ID_MS, DATABASE_BYTES_MAX } from '../../src/limits.ts'
+import { EVERYTHING } from '../../src/query/filter.ts'
 import type { NewBlock } from '../../src/shard/catalog.ts'
 import type { Task } from '../../src/shard/ledger.ts'
 import { BlockStore, dayOf, type Replacement } from '../../src/shard/store.ts'
@@ -127,7 +128,7 @@ async function filled(storage: DurableObjectStorage) {
   store.appendGroup([{ ...appendOf(['refund 3'], 2), notes }], T)
   store.appendGroup([appendOf(['order 9 paid', 'refund 4'], 3)], T)
   store.ledger.saveTask(TASK)
-  const everything = { filter: [], since: null, until: null }
+  const everything = { filter: EVERYTHING, since: null, until: null }
   storage.transactionSync(() =>
     store.ledger.addTombstone({
       jobId: 'job_1',

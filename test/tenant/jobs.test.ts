@@ -2,6 +2,7 @@
 
 import { describe, expect, it, vi } from 'vitest'
 import type { Env } from '../../src/env.ts'
+import { EVERYTHING } from '../../src/query/filter.ts'
 import { err, ok, type Result } from '../../src/result.ts'
 import type { ShardCaller } from '../../src/shard/shard.ts'
 import type { JobView } from '../../src/shard/storage-view.ts'
@@ -15,7 +16,7 @@ import {
 import type { Tenant } from '../../src/tenant/registry.ts'
 import type { ShardAccess } from '../../src/tenant/route.ts'
 
-const MATCH = { filter: [], since: null, until: { ms: 5, ns: 0 } }
+const MATCH = { filter: EVERYTHING, since: null, until: { ms: 5, ns: 0 } }
 const RUNNING: JobView = {
   kind: 'delete',
   state: 'running',

@@ -5,6 +5,7 @@ import { abortAllDurableObjects } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { encodeSegments } from '../../src/block/segment.ts'
 import { APPEND_BYTES_MAX } from '../../src/limits.ts'
+import { EVERYTHING } from '../../src/query/filter.ts'
 import { type Plan, planQuery } from '../../src/query/plan.ts'
 import { type QueryAnswer, queryShards, readRecord } from '../../src/tenant/read.ts'
 import { appendRecords, readStats, shardStub } from '../../src/tenant/route.ts'
@@ -506,7 +507,7 @@ describe('a scan', () => {
       timer = setTimeout(turn, 0)
     }
     const reply = await shards.real(0).candidates(OWNER, {
-      filter: { filter: [], since: null, until: null },
+      filter: { filter: EVERYTHING, since: null, until: null },
       minMs: 0,
       maxMs: Number.MAX_SAFE_INTEGER,
       levelMask: 63,
@@ -516,7 +517,7 @@ describe('a scan', () => {
       bytesMax: 1e6,
       mayBeEmpty: false,
       after: null,
-      counts: false,
+      ask: null,
     })
     const LOG_SHARD = { getByName: () => ({ candidates: async () => reply }) }
     const env = { ...shards.env, LOG_SHARD } as unknown as Shards['env']
