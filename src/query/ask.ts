@@ -2,6 +2,7 @@
 // the shards, whose catalogs answer it for every block where they can be exact, and what they counted
 // comes back and is added to what the scan counts in the rest.
 
+import type { AttributeType } from '../record.ts'
 import type { Field } from './filter.ts'
 
 /** Stretches of time of one length: bucket i is startMs + i * stepMs, inclusive, to the next, exclusive. */
@@ -29,7 +30,7 @@ export interface Counted {
   /** The records themselves. */
   records: number
   /**
-   * By group, which groupKey names; a number for each bucket, one where there are none. `count` has no
+   * By group, which valueKey, facetKey or fieldKey names; a number for each bucket, one where there are none. `count` has no
    * groups, a histogram one a value, facets one a field and value, fields one a key and type.
    */
   groups: Map<string, number[]>
@@ -67,6 +68,21 @@ export const facetKey = (field: number, value: string | null): string =>
 export function readFacetKey(key: string): { field: number; value: string | null } {
   const space = key.indexOf(' ')
   return { field: Number(key.slice(0, space)), value: keyValue(key.slice(space + 1)) }
+}
+
+/**
+ * What a field holds. `?`: a column with more values than the catalog lists. How many records have one
+ * is not known there, so all records of the block are counted under it: an upper bound.
+ */
+export type FieldType = AttributeType | '?'
+
+/** Of fields: a column or an attribute, and what it holds. */
+export const fieldKey = (scope: 'column' | 'attr', type: FieldType, name: string): string =>
+  `${scope} ${type} ${name}`
+
+export function readFieldKey(key: string) {
+  const [scope, type] = key.split(' ', 2) as ['column' | 'attr', FieldType]
+  return { scope, type, name: key.slice(scope.length + type.length + 2) }
 }
 
 export const emptyCounted = (): Counted => ({ records: 0, groups: new Map(), patterns: new Map() })
