@@ -58,14 +58,29 @@ export function planQuery(
   scope: QueryScope,
   nowMs: number,
   own: readonly string[] = [],
+  bounds: LimitBounds = PAGE_BOUNDS,
 ): Result<Plan> {
   return refusing(() => {
     const given = readGiven(parameters, [...PAGE_PARAMETERS, ...own])
-    const plan = planOf(given, scope, nowMs)
+    const plan = planOf(given, scope, nowMs, bounds)
     const cursor = given.get('cursor')
-    return cursor === undefined ? plan : { ...plan, ...readCursor(cursor, plan.hash) }
+    return cursor === undefined ? plan : continued(plan, cursor)
   })
 }
+
+/** What a door takes as `limit`. */
+export interface LimitBounds {
+  max: number
+  otherwise: number
+}
+
+const PAGE_BOUNDS = { max: QUERY_LIMIT_MAX, otherwise: QUERY_LIMIT_DEFAULT }
+
+/** The plan of the page that a cursor of this plan asks for. Throws BadParameter on any other cursor. */
+export const continued = (plan: Plan, cursor: string): Plan => ({
+  ...plan,
+  ...readCursor(cursor, plan.hash),
+})
 
 /** The same for what counts all records and has no page: `limit`, `order` and `cursor` are the door's own, if it has them. */
 export function planAll(
@@ -81,18 +96,19 @@ export function planAll(
   })
 }
 
-function planOf(given: Given, scope: QueryScope, nowMs: number): Plan {
+function planOf(
+  given: Given,
+  scope: QueryScope,
+  nowMs: number,
+  bounds: LimitBounds = PAGE_BOUNDS,
+): Plan {
   const records = readScoped(given, scope, nowMs)
   const order = readChoice(given, 'order', ['desc', 'asc'], 'desc')
   const range = [given.get('since') ?? null, given.get('until') ?? null]
   return {
     ...everythingOf(records),
     order,
-    limit: readWhole(given, 'limit', {
-      min: 1,
-      max: QUERY_LIMIT_MAX,
-      otherwise: QUERY_LIMIT_DEFAULT,
-    }),
+    limit: readWhole(given, 'limit', { min: 1, ...bounds }),
     hash: hashOf([scope, records.filter, ...range, order]),
   }
 }
