@@ -125,7 +125,7 @@ export const QUERY_LIMIT_MAX = 1000
 export const QUERY_TEXT_CHARS_MAX = 4096
 /** Words of one `q`, those of phrases included; every other condition counts as one. */
 export const QUERY_WORDS_MAX = 64
-/** Conditions on attributes in one query: gone when plan.ts has the tree, where they count as words. */
+/** Parameters `attr.<name>` in one query. */
 export const QUERY_ATTRIBUTES_MAX = 32
 /** Parentheses and NOTs inside each other in one `q`: every walk over a filter recurses this deep. */
 export const QUERY_DEPTH_MAX = 32
@@ -145,6 +145,12 @@ export const REGEX_CHARS_MAX = 1024
 export const REGEX_SIZE_MAX = 500
 /** Of one value; a regular expression sees no more. 0.4 s at worst with REGEX_SIZE_MAX, 1 ms as a rule. */
 export const REGEX_TEXT_CHARS_MAX = 16 * 1024
+/** Blocks and unsealed rows opened by one query; above, the answer is partial. An object of R2 is a billed read. */
+export const QUERY_BLOCKS_MAX = 1000
+/** Their stored bytes. */
+export const QUERY_BYTES_MAX = 512 * MIB
+/** Records looked at: about 15 s of one thread where every message is read. */
+export const QUERY_ROWS_MAX = 10_000_000
 /** Records of one page, raw: a page ends early rather than fill the isolate. */
 export const PAGE_BYTES_MAX = 16 * MIB
 

@@ -201,6 +201,7 @@ export class ModelShard {
       counted,
       tombstones: this.tombstones,
       next,
+      fates: [],
     })
   }
 

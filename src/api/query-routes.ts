@@ -7,7 +7,7 @@ import { countShards, queryShards, readRecord } from '../tenant/read.ts'
 import { readStats } from '../tenant/route.ts'
 import { answer, type HonoEnv } from './answer.ts'
 import { requireUnbound } from './auth.ts'
-import { parametersOf, readAccess } from './read-door.ts'
+import { optionsOf, parametersOf, readAccess } from './read-door.ts'
 
 export const queryRoutes = new Hono<HonoEnv>()
 
@@ -15,16 +15,20 @@ queryRoutes.get('/logs', async (c) => {
   const reader = await readAccess(c)
   if (!reader.ok) return answer(c, reader)
   const { access, scope } = reader.data
-  const plan = planQuery(parametersOf(c), scope, Date.now())
-  return answer(c, plan.ok ? await queryShards(c.env, access, plan.data) : plan)
+  const plan = planQuery(parametersOf(c), scope, Date.now(), ['explain'])
+  if (!plan.ok) return answer(c, plan)
+  const options = optionsOf(c, access)
+  return answer(c, options.ok ? await queryShards(c.env, access, plan.data, options.data) : options)
 })
 
 queryRoutes.get('/logs/count', async (c) => {
   const reader = await readAccess(c)
   if (!reader.ok) return answer(c, reader)
   const { access, scope } = reader.data
-  const plan = planAll(parametersOf(c), scope, Date.now())
-  return answer(c, plan.ok ? await countShards(c.env, access, plan.data) : plan)
+  const plan = planAll(parametersOf(c), scope, Date.now(), ['explain'])
+  if (!plan.ok) return answer(c, plan)
+  const options = optionsOf(c, access)
+  return answer(c, options.ok ? await countShards(c.env, access, plan.data, options.data) : options)
 })
 
 queryRoutes.get('/logs/:id{[0-9]{1,3}-[0-9]{1,15}}', async (c) => {

@@ -2,9 +2,10 @@
 
 import type { Context } from 'hono'
 import type { QueryScope } from '../query/parameters.ts'
-import { ok, type Result } from '../result.ts'
+import { err, ok, type Result } from '../result.ts'
+import type { QueryOptions } from '../tenant/read.ts'
 import type { HonoEnv } from './answer.ts'
-import { type Access, authorize, queryScopeOf } from './auth.ts'
+import { type Access, authorize, queryScopeOf, requireUnbound } from './auth.ts'
 
 /** A caller who may read, and the scope that bounds what is planned for them. */
 export interface ReadAccess {
@@ -19,6 +20,19 @@ export async function readAccess(
 ): Promise<Result<ReadAccess>> {
   const access = await authorize(c.env, c.req.raw.headers, { need: 'read', appId })
   return access.ok ? ok({ access: access.data, scope: queryScopeOf(access.data) }) : access
+}
+
+/** How the query of a request is carried out. What is explained is not divided by workspace. */
+export function optionsOf(c: Context<HonoEnv>, access: Access): Result<QueryOptions> {
+  const text = c.req.query('explain') ?? 'false'
+  if (text !== 'true' && text !== 'false') {
+    const details = { parameter: 'explain' }
+    return err('bad_request', 'explain must be "true" or "false"', details)
+  }
+  const signal = c.req.raw.signal
+  if (text === 'false') return ok({ signal })
+  const unbound = requireUnbound(access)
+  return unbound.ok ? ok({ signal, explain: true }) : unbound
 }
 
 /** The parameters of the URL, in order, as sent. */

@@ -36,6 +36,8 @@ export class Evaluator {
   readonly readsMessages: boolean
   /** What a character of a message costs in `look`, in those of a search for words. */
   readonly lookCost: number
+  /** Rows to ask at once where a slice of time counts: strings at any depth, and expressions, are dear. */
+  readonly rowsAtOnce: number
   readonly #step: Step
 
   constructor(filter: Filter) {
@@ -43,6 +45,7 @@ export class Evaluator {
     this.#step = stepOf(filter)
     this.readsMessages = !this.#step.isFree
     this.lookCost = this.#step.cost
+    this.rowsAtOnce = isDear(filter) ? DEAR_ROWS : Number.POSITIVE_INFINITY
   }
 
   /** Those of `rows` that pass. */
@@ -58,6 +61,24 @@ export class Evaluator {
   /** Those that pass of rows that `sieve` left to be looked at. */
   look(stored: StoredBatch, rows: number[]): number[] {
     return this.#step.look(stored, rows)
+  }
+}
+
+const DEAR_ROWS = 512
+
+function isDear(filter: Filter): boolean {
+  switch (filter.kind) {
+    case 'and':
+    case 'or':
+      return filter.of.some(isDear)
+    case 'not':
+      return isDear(filter.of)
+    case 'text':
+      return filter.in === 'any'
+    case 'field':
+      return filter.test.is === 'regex'
+    default:
+      return false
   }
 }
 

@@ -46,6 +46,8 @@ export class Tally implements Sink {
   }
 }
 
+const NS_PER_MS = 1_000_000
+
 interface Hit extends Position {
   row: number
   view: RecordView | null
@@ -63,6 +65,8 @@ export class Page implements Sink {
   #hits: Hit[] = []
   /** Set once hits were dropped for their bytes: there is more, however few are shown. */
   #isCut = false
+  /** Where the records that are certain to be next end, and others may follow. */
+  #end: Position | null = null
 
   constructor(plan: Plan) {
     this.#sign = plan.order === 'asc' ? 1 : -1
@@ -104,8 +108,23 @@ export class Page implements Sink {
     return this.#shown().map((hit) => hit.view as RecordView)
   }
 
-  /** The last record shown when others follow it, else null. */
+  /**
+   * Nothing from `ms` on, in the order of the answer, was looked at whole: what was found there is not
+   * shown, and the next page begins there.
+   */
+  endAt(ms: number): void {
+    const certain = this.#hits.filter((hit) => (hit.ms - ms) * this.#sign < 0)
+    if (certain.length > this.#limit || (this.#isCut && certain.length === this.#hits.length))
+      return
+    this.#hits = certain
+    this.#isCut = false
+    // Just before the first that can have this time.
+    this.#end = { ms, ns: this.#sign > 0 ? -1 : NS_PER_MS, shard: 0, seq: 0 }
+  }
+
+  /** Where the next page begins: behind the last record shown, when others follow it. null: nothing follows. */
   lastBeforeMore(): Position | null {
+    if (this.#end !== null) return this.#end
     const hasMore = this.#isCut || this.#hits.length > this.#limit
     const last = this.#shown().at(-1)
     if (!hasMore || !last) return null

@@ -16,6 +16,8 @@ export class Matcher {
   readonly readsMessages: boolean
   /** What a character of a message costs in `look`, in those of a search for words. */
   readonly lookCost: number
+  /** Rows to ask at once where a slice of time counts. */
+  readonly rowsAtOnce: number
   readonly #range: Pick<RecordFilter, 'since' | 'until'>
   readonly #evaluator: Evaluator
 
@@ -25,6 +27,7 @@ export class Matcher {
     this.needed = this.#evaluator.needed
     this.readsMessages = this.#evaluator.readsMessages
     this.lookCost = this.#evaluator.lookCost
+    this.rowsAtOnce = this.#evaluator.rowsAtOnce
   }
 
   /** Those of `rows` that pass. */

@@ -7,6 +7,7 @@ import { type Ask, addCounted, type Counted, emptyCounted } from '../query/ask.t
 import type { RecordFilter } from '../query/parameters.ts'
 import {
   countByCatalog,
+  type Fate,
   type Prepared,
   type PruneSource,
   preparePrune,
@@ -37,6 +38,21 @@ export interface CandidatesRequest {
   after: CandidatePlace | null
   /** Count instead of bringing, where the catalog can do so exactly; null: bring all. */
   ask: Ask | null
+  /** Tell of the rows that are not brought. */
+  explain: boolean
+}
+
+export type RowPlace = 'unsealed' | 'hot' | 'cold'
+
+/** A row that is not brought, and why: ruled out, or counted. */
+export interface RowFate {
+  /** Its first sequence number. */
+  seq: number
+  records: number
+  minMs: number
+  maxMs: number
+  place: RowPlace
+  why: Exclude<Fate, 'open'> | 'counted'
 }
 
 /** Where a reply ended. */
@@ -86,6 +102,8 @@ export interface CandidatesReply {
   /** Deletions in force that may touch what is brought. */
   tombstones: Tombstone[]
   next: CandidatePlace | null
+  /** Where they are asked for; each row once, as far as was looked. */
+  fates: RowFate[]
 }
 
 /** Rows of one reply: with small rows the bytes alone would allow a hundred thousand. */
@@ -123,11 +141,12 @@ export function chooseCandidates(holdings: Holdings, request: CandidatesRequest)
   const { wal, blocks } = holdings
   const { after } = request
   const maxSeq = request.maxSeq ?? holdings.maxSeq
-  const walRows = walInQuestion(wal, request, maxSeq)
-  const inQuestion = blocksInQuestion(blocks, request, maxSeq)
+  const fates = new Fates(request.explain, after === null)
+  const walRows = walInQuestion(wal, request, maxSeq, fates)
+  const inQuestion = blocksInQuestion(blocks, request, maxSeq, fates)
   const newestBlock = blocks.reduce((highest, { id }) => Math.max(highest, id), 0)
   const knownBlock = after?.knownBlock ?? newestBlock
-  const filling = new Filling(holdings, request, maxSeq)
+  const filling = new Filling(holdings, request, { maxSeq, fates })
 
   let lastBlock = after?.lastBlock ?? newestBlock
   const made = inQuestion.chosen.filter(({ id }) => id > lastBlock)
@@ -162,7 +181,35 @@ export function chooseCandidates(holdings: Holdings, request: CandidatesRequest)
       values: (isFirst ? narrow.values : 0) + filling.skipped.values,
     },
     counted: { ...filling.counted, ranges: filling.ranges },
+    fates: fates.list,
     next: isEnd || last === null ? null : { ms: last.ms, seq: last.seq, knownBlock, lastBlock },
+  }
+}
+
+/** Notes what becomes of rows, where that is asked for. */
+class Fates {
+  readonly list: RowFate[] = []
+  readonly #isAsked: boolean
+  /** By time and level all rows are judged in the first reply, and again in each that follows. */
+  readonly #isFirst: boolean
+
+  constructor(isAsked: boolean, isFirst: boolean) {
+    this.#isAsked = isAsked
+    this.#isFirst = isFirst
+  }
+
+  wal(wal: WalIndex, row: number, why: RowFate['why']): void {
+    if (!this.#isAsked || !this.#isFirst) return
+    const records = wal.records[row]!
+    const [minMs, maxMs] = [wal.minMs[row]!, wal.maxMs[row]!]
+    this.list.push({ seq: wal.seq[row]!, records, minMs, maxMs, place: 'unsealed', why })
+  }
+
+  /** `isNarrow`: its row in memory was enough to tell. */
+  block(block: BlockRow, why: RowFate['why'], isNarrow: boolean): void {
+    if (!this.#isAsked || (isNarrow && !this.#isFirst)) return
+    const { firstSeq: seq, records, minMs, maxMs, key } = block
+    this.list.push({ seq, records, minMs, maxMs, place: key === null ? 'hot' : 'cold', why })
   }
 }
 
@@ -177,6 +224,7 @@ class Filling {
   readonly #holdings: Holdings
   readonly #request: CandidatesRequest
   readonly #maxSeq: number
+  readonly #fates: Fates
   readonly #prepared: Prepared
   /** Tombstones that a count has to mind. */
   readonly #hiding: { maxSeq: number; match: Prepared }[]
@@ -184,10 +232,15 @@ class Filling {
   #prunes = 0
   #details = 0
 
-  constructor(holdings: Holdings, request: CandidatesRequest, maxSeq: number) {
+  constructor(
+    holdings: Holdings,
+    request: CandidatesRequest,
+    { maxSeq, fates }: { maxSeq: number; fates: Fates },
+  ) {
     this.#holdings = holdings
     this.#request = request
     this.#maxSeq = maxSeq
+    this.#fates = fates
     this.#prepared = preparePrune(request.filter)
     const tombstones = request.ask ? holdings.tombstones : []
     this.#hiding = tombstones.map(({ maxSeq, match }) => ({ maxSeq, match: preparePrune(match) }))
@@ -209,6 +262,7 @@ class Filling {
     const fate = prune(this.#prepared, block, source)
     if (fate !== 'open') {
       this.skipped[fate]++
+      this.#fates.block(block, fate, false)
       return true
     }
     // What a new block holds may have been counted already, so it is looked into.
@@ -218,6 +272,7 @@ class Filling {
       return this.#take({ kind: 'block', block, isNew }, block.key === null ? block.bytes : 0)
     }
     addCounted(this.counted, count)
+    this.#fates.block(block, 'counted', false)
     this.ranges.push([block.firstSeq, block.lastSeq])
     return true
   }
@@ -257,17 +312,21 @@ class Filling {
   }
 }
 
-function walInQuestion(wal: WalIndex, request: CandidatesRequest, maxSeq: number) {
+function walInQuestion(wal: WalIndex, request: CandidatesRequest, maxSeq: number, fates: Fates) {
   const isDesc = request.order === 'desc'
   const best = new BestRows(wal, isDesc, request.after)
   const skipped = { time: 0, values: 0 }
   let considered = 0
+  const skip = (row: number, why: 'time' | 'values') => {
+    skipped[why]++
+    fates.wal(wal, row, why)
+  }
   const consider = (row: number) => {
     const seq = wal.seq[row]!
     if (seq > maxSeq || !reaches(request, seq, seq + wal.records[row]! - 1)) return
     considered++
-    if (wal.maxMs[row]! < request.minMs || wal.minMs[row]! > request.maxMs) skipped.time++
-    else if ((wal.levelMask[row]! & request.levelMask) === 0) skipped.values++
+    if (wal.maxMs[row]! < request.minMs || wal.minMs[row]! > request.maxMs) skip(row, 'time')
+    else if ((wal.levelMask[row]! & request.levelMask) === 0) skip(row, 'values')
     else best.offer(row)
   }
   if (isDesc) for (let row = wal.length - 1; row >= 0; row--) consider(row)
@@ -275,15 +334,24 @@ function walInQuestion(wal: WalIndex, request: CandidatesRequest, maxSeq: number
   return { best: best.inOrder(), offered: best.offered, considered, skipped }
 }
 
-function blocksInQuestion(blocks: readonly BlockRow[], request: CandidatesRequest, maxSeq: number) {
+function blocksInQuestion(
+  blocks: readonly BlockRow[],
+  request: CandidatesRequest,
+  maxSeq: number,
+  fates: Fates,
+) {
   const skipped = { time: 0, values: 0 }
   const chosen: BlockRow[] = []
   let considered = 0
   for (const block of blocks) {
     if (block.firstSeq > maxSeq || !reaches(request, block.firstSeq, block.lastSeq)) continue
     considered++
-    if (block.maxMs < request.minMs || block.minMs > request.maxMs) skipped.time++
-    else if (!block.levels.some((n, i) => n > 0 && (request.levelMask >> i) & 1)) skipped.values++
+    const skip = (why: 'time' | 'values') => {
+      skipped[why]++
+      fates.block(block, why, true)
+    }
+    if (block.maxMs < request.minMs || block.minMs > request.maxMs) skip('time')
+    else if (!block.levels.some((n, i) => n > 0 && (request.levelMask >> i) & 1)) skip('values')
     else chosen.push(block)
   }
   return { chosen, considered, skipped }

@@ -7,7 +7,8 @@ import { Page, Tally } from '../query/merge.ts'
 import { everythingOf, type Plan, writeCursor } from '../query/plan.ts'
 import type { RecordView } from '../query/view.ts'
 import { err, ok, type Result } from '../result.ts'
-import { type PartialReason, type QueryStats, Reader, type Reading } from './reader.ts'
+import type { Explanation } from './explain.ts'
+import { type Budget, type PartialReason, type QueryStats, Reader, type Reading } from './reader.ts'
 import { type ShardAccess, withShards } from './route.ts'
 
 export interface QueryAnswer {
@@ -16,13 +17,28 @@ export interface QueryAnswer {
   partial: boolean
   partial_reasons: PartialReason[]
   stats: QueryStats
+  explain?: Explanation
 }
 
 /** How an answer came about, and what it lacks. */
 export interface Told {
   partial: boolean
   partial_reasons: PartialReason[]
+  /**
+   * Of a partial answer: the time that was looked through whole, `until` null where there is no end.
+   * null: some of every time may be missing.
+   */
+  covered?: { since: number; until: number | null } | null
   stats: QueryStats
+  explain?: Explanation
+}
+
+/** How a query is carried out, apart from what it asks. */
+export interface QueryOptions {
+  /** Tell what became of every block. */
+  explain?: boolean
+  signal?: AbortSignal
+  budget?: Budget
 }
 
 export interface CountAnswer extends Told {
@@ -34,28 +50,37 @@ export const queryShards = (
   env: Env,
   access: ShardAccess,
   plan: Plan,
-): Promise<Result<QueryAnswer>> => withShards(env, access, (access) => readPage(env, access, plan))
+  options: QueryOptions = {},
+): Promise<Result<QueryAnswer>> =>
+  withShards(env, access, (access) => readPage(env, access, plan, options))
 
-async function readPage(env: Env, access: ShardAccess, plan: Plan): Promise<Result<QueryAnswer>> {
+async function readPage(
+  env: Env,
+  access: ShardAccess,
+  plan: Plan,
+  options: QueryOptions,
+): Promise<Result<QueryAnswer>> {
   const page = new Page(plan)
   // Shards that were made after the first page hold nothing of its set.
   const count = Math.min(access.tenant.shards, plan.maxSeqs.length || access.tenant.shards)
-  const reading: Reading = { plan, shards: upTo(count), onlyRange: null, ask: null }
+  const reading: Reading = { plan, shards: upTo(count), onlyRange: null, ask: null, ...options }
   const reader = new Reader(env, access, reading, page)
   const failure = await reader.run()
   if (failure) return { ok: false, error: failure }
-  const { reasons, maxSeqs, stats } = reader
-  const isPartial = reasons.length > 0
+  const { reasons, maxSeqs, stats, explainer, frontierMs } = reader
+  if (frontierMs !== null) page.endAt(frontierMs)
+  const lacks = reasons.some(({ code }) => code !== 'budget')
   const last = page.lastBeforeMore()
   return ok({
     logs: page.records(),
     // A page that lacks something is offered again, over the set that is known by now.
-    next_cursor: isPartial
+    next_cursor: lacks
       ? writeCursor(plan, maxSeqs, plan.after)
       : last && writeCursor(plan, maxSeqs, last),
-    partial: isPartial,
+    partial: reasons.length > 0,
     partial_reasons: reasons,
     stats,
+    ...(explainer && { explain: explainer.told() }),
   })
 }
 
@@ -64,15 +89,23 @@ export const countShards = (
   env: Env,
   access: ShardAccess,
   plan: Plan,
-): Promise<Result<CountAnswer>> => withShards(env, access, (access) => readCount(env, access, plan))
+  options: QueryOptions = {},
+): Promise<Result<CountAnswer>> =>
+  withShards(env, access, (access) => readCount(env, access, plan, options))
 
-async function readCount(env: Env, access: ShardAccess, plan: Plan): Promise<Result<CountAnswer>> {
+async function readCount(
+  env: Env,
+  access: ShardAccess,
+  plan: Plan,
+  options: QueryOptions,
+): Promise<Result<CountAnswer>> {
   const tally = new Tally()
   const reading = {
     plan,
     shards: upTo(access.tenant.shards),
     onlyRange: null,
     ask: { kind: 'count' as const },
+    ...options,
   }
   const reader = new Reader(env, access, reading, tally)
   const failure = await reader.run()
@@ -81,11 +114,16 @@ async function readCount(env: Env, access: ShardAccess, plan: Plan): Promise<Res
 }
 
 /** What an answer that is no page says of how it came about. */
-export const toldOf = ({ reasons, stats }: Reader): Told => ({
-  partial: reasons.length > 0,
-  partial_reasons: reasons,
-  stats,
-})
+export function toldOf(reader: Reader): Told {
+  const { reasons, stats, explainer } = reader
+  return {
+    partial: reasons.length > 0,
+    partial_reasons: reasons,
+    ...(reasons.length > 0 && { covered: reader.covered }),
+    stats,
+    ...(explainer && { explain: explainer.told() }),
+  }
+}
 
 /** One record by its id, or null. */
 export const readRecord = (
@@ -112,7 +150,7 @@ async function readOne(
   const [record] = page.records()
   const [reason] = reader.reasons
   if (record || !reason) return ok(record ?? null)
-  if (reason.code === 'shard_unreachable') {
+  if (reason.code === 'shard_unreachable' || reason.code === 'budget') {
     return err('unavailable', 'the shard did not answer; retry in a second', { shard })
   }
   const text = `the block of this record can not be read: ${reason.code}, shard ${shard}, block ${reason.block}`

@@ -16,18 +16,27 @@ import {
 import { decodeSegment, unpackSegments } from '../block/segment.ts'
 import { type StoredBatch, storedSegment } from '../block/stored.ts'
 import type { Env } from '../env.ts'
-import { CANDIDATE_BYTES_FIRST, CANDIDATE_BYTES_MAX } from '../limits.ts'
+import {
+  CANDIDATE_BYTES_FIRST,
+  CANDIDATE_BYTES_MAX,
+  QUERY_BLOCKS_MAX,
+  QUERY_BYTES_MAX,
+  QUERY_ROWS_MAX,
+} from '../limits.ts'
 import type { Ask } from '../query/ask.ts'
 import { Hide } from '../query/hide.ts'
 import type { Sink } from '../query/merge.ts'
 import { type Plan, rangeOf } from '../query/plan.ts'
 import { bothNeeded, Matcher, rowsInSet } from '../query/scan.ts'
 import { type SeqRange, SeqRanges } from '../query/seq-ranges.ts'
+import type { Sieved } from '../query/step.ts'
 import type { Tombstone } from '../query/tombstone.ts'
 import type { Failure, Result } from '../result.ts'
 import type { Candidate, CandidatesReply, CandidatesRequest } from '../shard/candidates.ts'
 import { COLD_READS_MAX, ColdReads } from './cold-read.ts'
+import { Explainer } from './explain.ts'
 import { callShard, type ShardAccess } from './route.ts'
+import { Cancelled, piecesOf, Slices } from './slices.ts'
 
 export interface QueryStats {
   blocks: {
@@ -41,8 +50,9 @@ export interface QueryStats {
   ms: number
 }
 
-/** What an answer lacks: a shard that can not be heard, or stored records that can not be read. */
+/** What an answer lacks: what the budget left out, a shard that can not be heard, or stored records that can not be read. */
 export type PartialReason =
+  | { code: 'budget' }
   | { code: 'shard_unreachable'; shard: number }
   /** `block` is its first sequence number. */
   | { code: 'block_missing' | 'block_corrupt'; shard: number; block: number }
@@ -55,6 +65,26 @@ export interface Reading {
   onlyRange: SeqRange | null
   /** What shards may count instead of sending, where their catalog can do so exactly; null: nothing. */
   ask: Ask | null
+  /** Tells the fate of every row. */
+  explain?: boolean
+  budget?: Budget
+  /** Aborted when nobody waits for the answer any more. */
+  signal?: AbortSignal
+}
+
+/** What one query may cost; once it is spent, the answer is partial. Not time: the platform's clock stands still while code runs. */
+export interface Budget {
+  /** Rows of a catalog that were opened, and their stored bytes. */
+  blocks: number
+  bytes: number
+  /** Records looked at; one whose message is asked a dear question counts as several. */
+  rows: number
+}
+
+export const QUERY_BUDGET: Budget = {
+  blocks: QUERY_BLOCKS_MAX,
+  bytes: QUERY_BYTES_MAX,
+  rows: QUERY_ROWS_MAX,
 }
 
 /** What is left to scan of one shard, in the plan's order; what moved since its first reply stands before. */
@@ -100,9 +130,20 @@ export class Reader {
   readonly #sink: Sink
   readonly #matcher: Matcher
   readonly #cold: ColdReads
-  readonly #slices = new Slices()
+  readonly #slices: Slices
+  readonly #budget: Budget
   #sources: Source[] = []
   #objectsRead = 0
+  /** Of the budget. */
+  #rows = 0
+  /** Where the order of the answer begins. */
+  #startMs = 0
+  /**
+   * Where the budget was spent, in the order of the answer: what lies before it was read whole; null:
+   * everything was. Milliseconds since 1970.
+   */
+  frontierMs: number | null = null
+  readonly explainer: Explainer | null
 
   constructor(env: Env, access: ShardAccess, reading: Reading, sink: Sink) {
     this.#env = env
@@ -111,6 +152,9 @@ export class Reader {
     this.#sink = sink
     this.#matcher = new Matcher(reading.plan)
     this.#cold = new ColdReads(env.ARCHIVE)
+    this.#slices = new Slices(reading.signal)
+    this.explainer = reading.explain ? new Explainer() : null
+    this.#budget = reading.budget ?? QUERY_BUDGET
     const length = Math.max(...reading.shards) + 1
     this.maxSeqs = Array.from({ length }, (_, shard) => reading.plan.maxSeqs[shard] ?? null)
   }
@@ -120,11 +164,27 @@ export class Reader {
     const startedMs = Date.now()
     try {
       return (await this.#start()) ?? (await this.#readAll())
+    } catch (e) {
+      if (!(e instanceof Cancelled)) throw e
+      return { code: 'unavailable', message: 'the request was cancelled' }
     } finally {
       this.#cold.close()
       this.stats.r2_reads = this.#cold.reads
       this.stats.ms = Date.now() - startedMs
     }
+  }
+
+  /**
+   * Of a partial answer: the time that was looked through whole, in milliseconds, `until` exclusive and
+   * null where there is no end. null: some of every time may be missing.
+   */
+  get covered(): { since: number; until: number | null } | null {
+    const { frontierMs, reasons } = this
+    if (frontierMs === null || reasons.length > 1) return null
+    const { order, since, until } = this.#reading.plan
+    return order === 'desc'
+      ? { since: frontierMs + 1, until: until?.ms ?? null }
+      : { since: since?.ms ?? 0, until: frontierMs }
   }
 
   async #start(): Promise<Failure | null> {
@@ -149,7 +209,24 @@ export class Reader {
         this.reasons.push({ code: 'shard_unreachable', shard })
       }
     }
+    this.#startMs = this.#beginningMs()
     return this.#sources.length === 0 ? silence : null
+  }
+
+  /** Where the order of the answer begins: with the first row, or where the page before ended. */
+  #beginningMs(): number {
+    const { after, order } = this.#reading.plan
+    const sign = order === 'asc' ? 1 : -1
+    const places = this.#sources.map((source) => this.#nextMs(source)).filter((ms) => ms !== null)
+    if (places.length === 0) return 0
+    const first = Math.min(...places.map((ms) => ms * sign))
+    return (after ? Math.max(first, after.ms * sign) : first) * sign
+  }
+
+  /** The place of a source's next row in the order; null at its end. */
+  #nextMs({ left: [candidate], next }: Source): number | null {
+    if (candidate) return this.#placeMs(candidate)
+    return next?.ms ?? null
   }
 
   #sourceOf(shard: number, reply: CandidatesReply): Source {
@@ -178,13 +255,18 @@ export class Reader {
     source.next = reply.next
     this.#sink.absorb(reply.counted, source.shard)
     for (const [firstSeq, lastSeq] of reply.counted.ranges) source.done.add({ firstSeq, lastSeq })
+    this.explainer?.skipped(source.shard, reply.fates)
+    for (const candidate of reply.candidates)
+      this.explainer?.sent(source.shard, candidate, 'unread')
     bury(source, reply.tombstones)
   }
 
   async #readAll(): Promise<Failure | null> {
     for (let source = this.#first(); source; source = this.#first()) {
+      this.#slices.check()
       const candidate = source.left[0]
       const ms = candidate ? this.#placeMs(candidate) : source.next!.ms
+      if (!candidate?.isNew && this.#isOver(ms)) break
       if (!this.#sink.mayHold(ms)) {
         // What moved stands out of order: behind it there may be better.
         if (!candidate?.isNew) break
@@ -200,6 +282,18 @@ export class Reader {
       }
     }
     return null
+  }
+
+  /** Whether the budget is spent. It lasts to the next millisecond at least, so that pages get on. */
+  #isOver(ms: number): boolean {
+    const { blocks, bytes, rows } = this.#budget
+    const { stats } = this
+    const isSpent = stats.blocks.opened >= blocks || stats.bytes >= bytes || this.#rows >= rows
+    const sign = this.#reading.plan.order === 'asc' ? 1 : -1
+    if (!isSpent || (ms - this.#startMs) * sign <= 0 || !this.#sink.mayHold(ms)) return false
+    this.frontierMs = ms
+    this.reasons.push({ code: 'budget' })
+    return true
   }
 
   #passOf(source: Source, candidate: Candidate, only: SeqRange | null): Pass {
@@ -270,6 +364,7 @@ export class Reader {
       this.#lack(pass, 'block_corrupt')
     }
     this.stats.blocks.opened++
+    this.explainer?.sent(source.shard, candidate, 'opened')
     this.stats.bytes += from.kind === 'object' ? from.size : from.bytes.length
     source.done.add(intersectionOf(rangeOfRow(candidate), pass.only))
     return null
@@ -331,6 +426,7 @@ export class Reader {
       order,
       onlyRange,
       ask,
+      explain: this.explainer !== null,
       after: null,
       mayBeEmpty: false,
       ...changes,
@@ -400,9 +496,10 @@ export class Reader {
       rows = rows.filter((row) => seqs[row]! >= only.firstSeq && seqs[row]! <= only.lastSeq)
     }
     if (isPartly) rows = rows.filter((row) => !done.has(seqs[row]!))
-    const { sure, look } = this.#matcher.sieve(stored, rows)
-    const found = sure
-    for (const piece of look.length > 0 ? piecesOf(batch.message, look) : []) {
+    const { sure: found, look } = await this.#sieve(stored, rows)
+    const { lookCost } = this.#matcher
+    this.#rows += batch.length + look.length * Math.floor(lookCost)
+    for (const piece of look.length > 0 ? piecesOf(batch.message, look, lookCost) : []) {
       for (const row of this.#matcher.look(stored, piece)) found.push(row)
       await this.#slices.yield()
     }
@@ -413,6 +510,19 @@ export class Reader {
       await this.#slices.yield()
     }
     return visible
+  }
+
+  async #sieve(stored: StoredBatch, rows: number[]): Promise<Sieved> {
+    const { rowsAtOnce } = this.#matcher
+    if (rows.length <= rowsAtOnce) return this.#matcher.sieve(stored, rows)
+    const sieved: Sieved = { sure: [], look: [] }
+    for (let from = 0; from < rows.length; from += rowsAtOnce) {
+      const { sure, look } = this.#matcher.sieve(stored, rows.slice(from, from + rowsAtOnce))
+      for (const row of sure) sieved.sure.push(row)
+      for (const row of look) sieved.look.push(row)
+      await this.#slices.yield()
+    }
+    return sieved
   }
 }
 
@@ -462,31 +572,5 @@ function withMessages(stored: StoredBatch, file: BlockFile, group: number): Stor
   return { ...stored, batch }
 }
 
-/** A scan gives way after this long: in a local run it shares its thread with the shards. */
-const SLICE_MS = 8
-/** Characters of messages scanned between two looks at the clock. */
-const SLICE_CHARS = 64 * 1024
 /** Rows asked of deletions that read messages, between two looks at the clock. */
 const HIDE_ROWS = 256
-
-class Slices {
-  #startedMs = Date.now()
-
-  /** To be awaited where others may run; waits only when the slice is over. */
-  async yield(): Promise<void> {
-    if (Date.now() - this.#startedMs < SLICE_MS) return
-    await new Promise((resolve) => setTimeout(resolve, 0))
-    this.#startedMs = Date.now()
-  }
-}
-
-function* piecesOf(messages: string[], rows: number[]): Generator<number[]> {
-  for (let from = 0; from < rows.length; ) {
-    let to = from
-    for (let chars = 0; to < rows.length && chars < SLICE_CHARS; to++) {
-      chars += messages[rows[to]!]!.length + 32
-    }
-    yield rows.slice(from, to)
-    from = to
-  }
-}
