@@ -11,6 +11,7 @@ import { comparePositions, Matcher } from '../../src/query/scan.ts'
 import type { Result } from '../../src/result.ts'
 import type { CandidatesRequest } from '../../src/shard/candidates.ts'
 import { countShards, queryShards, readRecord } from '../../src/tenant/read.ts'
+import type { Budget } from '../../src/tenant/reader.ts'
 import type { ShardAccess } from '../../src/tenant/route.ts'
 import { batchOf, randomOf } from '../batches.ts'
 import { ModelArchive, ModelShard } from '../model-shard.ts'
@@ -42,8 +43,8 @@ interface World {
   fixed: Map<number, number>
 }
 
-/** Pages read, and those that lacked a block. */
-const seen = { pages: 0, partial: 0 }
+/** Pages read, those that lacked a block, and those that ended with the budget; counts that did. */
+const seen = { pages: 0, partial: 0, spent: 0, covered: 0 }
 
 const must = <T>(result: Result<T>): T => {
   if (!result.ok) throw new Error(result.error.message)
@@ -129,6 +130,12 @@ function deleteSome({ below, shards }: World): void {
   }
 }
 
+/** Often none, else so little that pages end early, in every way that they can. */
+function budgetOf({ below }: World): Budget {
+  const ample = { blocks: 1000, bytes: 1e9, rows: 1e9 }
+  return [ample, { ...ample, blocks: 1 + below(3) }, { ...ample, rows: 1 + below(20) }][below(3)]!
+}
+
 /** The ids of what a query must show, in order. */
 function expectedOf({ shards, fixed }: World, plan: Plan): string[] {
   const sign = plan.order === 'asc' ? 1 : -1
@@ -162,15 +169,21 @@ function planOf(parameters: Record<string, string>): Plan {
 }
 
 /** All pages of a query; what two moves under one read made it lack is asked for again. */
-async function readPages(world: World, parameters: Record<string, string>): Promise<string[]> {
+async function readPages(
+  world: World,
+  parameters: Record<string, string>,
+  budget: Budget,
+): Promise<string[]> {
   const shown: string[] = []
   let cursor: string | null = null
   for (let page = 0; page < 2000; page++) {
     const plan: Plan = planOf(cursor === null ? parameters : { ...parameters, cursor })
-    const answer = must(await queryShards(world.env, world.access, plan))
-    for (const reason of answer.partial_reasons) expect(reason.code).toBe('block_missing')
+    const answer = must(await queryShards(world.env, world.access, plan, { budget }))
+    const codes = answer.partial_reasons.map(({ code }) => code)
+    expect(['block_missing', 'budget']).toEqual(expect.arrayContaining(codes))
     seen.pages++
-    if (answer.partial) seen.partial++
+    if (codes.includes('budget')) seen.spent++
+    if (codes.includes('block_missing')) seen.partial++
     else shown.push(...answer.logs.map(({ id }) => id))
     cursor = answer.next_cursor
     if (cursor === null) return shown
@@ -201,14 +214,23 @@ describe('a reader', () => {
         limit: String(1 + below(20)),
       }
       const where = `round ${round}: ${JSON.stringify(parameters)}`
-      const shown = await readPages(world, parameters)
+      const budget = budgetOf(world)
+      const shown = await readPages(world, parameters, budget)
       const expected = expectedOf(world, planOf(parameters))
       expect(shown, where).toEqual(expected)
 
       const { order: _, limit: __, ...filter } = parameters
-      const counted = must(await countShards(world.env, world.access, planOf(filter)))
-      if (!counted.partial) {
-        expect(counted.count, `${where} counted`).toBe(expectedOf(world, planOf(filter)).length)
+      const counted = must(await countShards(world.env, world.access, planOf(filter), { budget }))
+      const whole = expectedOf(world, planOf(filter)).length
+      if (!counted.partial) expect(counted.count, `${where} counted`).toBe(whole)
+      else if (counted.covered) {
+        const { since } = counted.covered
+        const plan = { ...planOf(filter), since: { ms: since, ns: 0 } }
+        expect(counted.count, `${where} covered`).toBeLessThanOrEqual(whole)
+        expect(counted.count, `${where} covered`).toBeGreaterThanOrEqual(
+          expectedOf(world, plan).length,
+        )
+        seen.covered++
       }
       const all = expectedOf(world, planOf({}))
       for (const id of [shown[0], all[below(all.length)]]) {
@@ -220,6 +242,7 @@ describe('a reader', () => {
       const isThere = expectedOf(world, planOf({})).includes(id)
       expect(found, `${where} ${id}`).toBe(isThere ? id : undefined)
     }
+    if (ROUNDS >= 40) expect(Math.min(seen.spent, seen.covered)).toBeGreaterThan(5)
     // A block has to move twice under one read to be lacking.
     expect(seen.partial, `of ${seen.pages} pages`).toBeLessThan(1 + seen.pages / 50)
   })
