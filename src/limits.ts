@@ -154,6 +154,41 @@ export const QUERY_ROWS_MAX = 10_000_000
 /** Records of one page, raw: a page ends early rather than fill the isolate. */
 export const PAGE_BYTES_MAX = 16 * MIB
 
+// Counts.
+
+/** Values of one field, or groups, that are told apart; what comes after them is counted as others. */
+export const GROUPS_MAX = 10_000
+/** Characters of those values: one may have 64 KiB. */
+export const GROUP_CHARS_MAX = 1_000_000
+/** Numbers of one table of groups: groups times buckets, 8 B each. */
+export const GROUP_CELLS_MAX = 2_000_000
+/** Different elements of one record's array that are counted. */
+export const ELEMENTS_MAX = 256
+/** Points of a line in an answer. */
+export const BUCKETS_MAX = 2000
+/** The same for message patterns, each of which has a line. */
+export const PATTERN_BUCKETS_MAX = 200
+/** Values, groups or fields of one answer; each may have a line of buckets. */
+export const VALUES_LIMIT_MAX = 100
+/** Fields of one GET /logs/facets: each is read for every record that the catalog does not count. */
+export const FACET_FIELDS_MAX = 10
+export const FIELDS_LIMIT_MAX = 1000
+export const PATTERNS_LIMIT_MAX = 500
+/** Services told apart of one pattern. */
+export const PATTERN_SERVICES_MAX = 64
+/** Fields that an aggregation groups by. */
+export const AGGREGATE_FIELDS_MAX = 3
+/** Functions of one aggregation. */
+export const AGGREGATE_FUNCTIONS_MAX = 16
+/** Lines of an aggregation times their points, each with its own numbers: about 1 KB. */
+export const AGGREGATE_SERIES_MAX = 50_000
+/** Points of one answer of an aggregation. */
+export const AGGREGATE_POINTS_MAX = 20_000
+/** Numbers kept for exact percentiles, 8 B each; beyond, sketches stand for them. */
+export const EXACT_NUMBERS_MAX = 1_000_000
+/** Counters of all sketches of one answer, about 40 B each; beyond, they become coarser. */
+export const SKETCH_BINS_MAX = 200_000
+
 /** A partial success text is read by people in a log line (otlp.md H10). */
 export const ERROR_MESSAGE_BYTES_MAX = KIB
 export const REQUEST_ID_CHARS_MAX = 128

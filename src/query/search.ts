@@ -19,6 +19,7 @@ import {
 import { LEVELS, levelOfWord } from '../record.ts'
 import { bug, err, ok, type Result } from '../result.ts'
 import { wordsOf } from '../words.ts'
+import type { GroupField } from './ask.ts'
 import {
   ALL_LEVELS,
   allOf,
@@ -45,8 +46,16 @@ export function parseSearch(text: string): Result<Filter> {
     const message = `the search is longer than ${QUERY_TEXT_CHARS_MAX} characters`
     return err('bad_query', message, { column: QUERY_TEXT_CHARS_MAX + 1 })
   }
+  return parsing(() => new Parser(text).parse())
+}
+
+/** The field that a name stands for, as before a colon. A message is no field: it has a pattern. */
+export const parseFieldName = (text: string): Result<GroupField> =>
+  parsing(() => new Parser(`${text}:*`).parseFieldName())
+
+function parsing<T>(parse: () => T): Result<T> {
   try {
-    return ok(new Parser(text).parse())
+    return ok(parse())
   } catch (e) {
     // The one catch of the language: below it parse* and read* throw, a Result per term would drown them.
     if (e instanceof BadSearch) return err('bad_query', e.message, { column: e.column })
@@ -114,6 +123,16 @@ class Parser {
     const filter = this.#parseOr(MESSAGE, false)
     if (!this.#isAtEnd()) this.#fail(NOT_OPENED)
     return filter
+  }
+
+  parseFieldName(): GroupField {
+    const name = this.#readName()
+    if (name === null || this.#at !== this.#text.length - 1) {
+      this.#fail(`${quote(this.#text.slice(0, -2))} is no name of a field`, 0)
+    }
+    const target = this.#targetOf(name, 0)
+    if (target.in !== 'message' && target.in !== 'any') return target
+    this.#fail(`${target.in} is no field: messages are told apart by pattern`, 0)
   }
 
   /** `isList`: inside `name:( )`, where a colon is a character like others. */

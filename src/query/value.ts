@@ -53,13 +53,15 @@ const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
 /** Longer texts are no numbers that anyone compares. */
 const DECIMAL_CHARS_MAX = 64
 
+/** Whether a text is wholly a number. */
+export const isDecimal = (text: string) => text.length <= DECIMAL_CHARS_MAX && DECIMAL.test(text)
+
 function rangeCheck({ from, to }: Extract<ValueTest, { is: 'range' }>): ValueCheck {
   const number = (value: number): boolean => {
     if (from && (from.isInside ? value < from.value : value <= from.value)) return false
     return !(to && (to.isInside ? value > to.value : value >= to.value))
   }
-  const text = (text: string): boolean =>
-    text.length <= DECIMAL_CHARS_MAX && DECIMAL.test(text) && number(Number(text))
+  const text = (text: string): boolean => isDecimal(text) && number(Number(text))
   const json = (value: unknown): boolean => {
     if (typeof value === 'number') return number(value)
     return typeof value === 'string' ? text(value) : Array.isArray(value) && value.some(json)

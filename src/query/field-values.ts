@@ -1,0 +1,329 @@
+// The values that a field has in the rows of a batch, for what counts and adds up. A name leads where
+// it leads in a search (eval-field.ts): a record is counted under just the values that find it.
+//
+// Of an array each element is a value, once; an empty array and a map are their JSON. A number and the
+// text that shows it are one value.
+
+import type { Needed } from '../block/parquet.ts'
+import { patternId, patternOf } from '../block/pattern.ts'
+import { lowerBound } from '../block/segment.ts'
+import type { StoredBatch } from '../block/stored.ts'
+import { ELEMENTS_MAX } from '../limits.ts'
+import { type AttributeColumn, LEVELS, type RecordBatch } from '../record.ts'
+import type { GroupField } from './ask.ts'
+import { neededOf } from './eval.ts'
+import type { Field, FieldColumn } from './filter.ts'
+import {
+  ABSENT,
+  follow,
+  isDecimal,
+  type Path,
+  pathOf,
+  type State,
+  type ValueCheck,
+} from './value.ts'
+
+export interface FieldValues {
+  /** The distinct values. */
+  values: string[]
+  /** Of each row asked, in their order, the place of its value; -1 where it has none. */
+  codes: Int32Array
+  /** The other values of rows that have several, by the place of the row among those asked. */
+  more: Map<number, number[]> | null
+}
+
+/** Numbers, and the place of each one's row among those asked. */
+export interface FieldNumbers {
+  at: number[]
+  numbers: number[]
+}
+
+/** Called with the place of a row among those asked, and a value of any type that JSON has. */
+type Take = (i: number, value: unknown) => void
+
+/** Reads one field. What it learns of patterns and resources it keeps: make it once for many batches. */
+export class FieldReader {
+  readonly needed: Needed
+  readonly #walk: (stored: StoredBatch, rows: number[], take: Take) => void
+
+  constructor(field: GroupField) {
+    if (field.in === 'level') {
+      this.needed = { columns: new Set(['level']), attributes: [] }
+      this.#walk = ({ batch: { level } }, rows, take) => {
+        for (let i = 0; i < rows.length; i++) take(i, LEVELS[level[rows[i]!]!])
+      }
+    } else if (field.in === 'pattern') {
+      this.needed = PATTERNS_NEEDED
+      this.#walk = patternIdWalk()
+    } else {
+      this.needed = neededOf({ kind: 'field', field, test: { is: 'exists' } })
+      this.#walk = fieldWalk(field)
+    }
+  }
+
+  /** The values of these rows as text. */
+  values(stored: StoredBatch, rows: number[]): FieldValues {
+    const found = new Values(rows.length)
+    this.#walk(stored, rows, (i, value) => found.take(i, value))
+    return found
+  }
+
+  /** The numbers of these rows; a text that is wholly a number is one. */
+  numbers(stored: StoredBatch, rows: number[]): FieldNumbers {
+    const found: FieldNumbers = { at: [], numbers: [] }
+    const take: Take = (i, value) => {
+      if (Array.isArray(value)) for (const element of value) take(i, element)
+      const number =
+        typeof value === 'string' && isDecimal(value) ? Number(value) : (value as number)
+      if (!Number.isFinite(number)) return
+      found.at.push(i)
+      found.numbers.push(number)
+    }
+    this.#walk(stored, rows, take)
+    return found
+  }
+}
+
+class Values implements FieldValues {
+  readonly values: string[] = []
+  readonly codes: Int32Array
+  more: Map<number, number[]> | null = null
+  readonly #byText = new Map<string, number>()
+  readonly #byNumber = new Map<number, number>()
+  #lastText: string | null = null
+  #lastCode = -1
+
+  constructor(rows: number) {
+    this.codes = new Int32Array(rows).fill(-1)
+  }
+
+  take(i: number, value: unknown): void {
+    if (typeof value === 'string') this.#add(i, this.#codeOf(value))
+    else if (typeof value === 'number') this.#add(i, this.#codeOfNumber(value))
+    else if (Array.isArray(value) && value.length > 0) {
+      for (const element of value) this.take(i, element)
+    } else {
+      const isPlain = typeof value !== 'object' || value === null
+      this.#add(i, this.#codeOf(isPlain ? String(value) : JSON.stringify(value)))
+    }
+  }
+
+  #codeOf(text: string): number {
+    if (text === this.#lastText) return this.#lastCode
+    let code = this.#byText.get(text)
+    if (code === undefined) {
+      code = this.values.push(text) - 1
+      this.#byText.set(text, code)
+    }
+    this.#lastText = text
+    this.#lastCode = code
+    return code
+  }
+
+  #codeOfNumber(value: number): number {
+    let code = this.#byNumber.get(value)
+    if (code === undefined) {
+      code = this.#codeOf(String(value))
+      this.#byNumber.set(value, code)
+    }
+    return code
+  }
+
+  #add(i: number, code: number): void {
+    const first = this.codes[i]!
+    if (first === -1) this.codes[i] = code
+    else if (first !== code) {
+      this.more ??= new Map()
+      const others = this.more.get(i)
+      if (!others) this.more.set(i, [code])
+      else if (others.length < ELEMENTS_MAX - 1 && !others.includes(code)) others.push(code)
+    }
+  }
+}
+
+function fieldWalk(field: Field): (stored: StoredBatch, rows: number[], take: Take) => void {
+  if (field.in === 'column') {
+    return ({ batch }, rows, take) => walkColumn(batch, rows, field.name, take)
+  }
+  const path = pathOf(field.name)
+  const inText = textValues((value, check) =>
+    field.in === 'scope'
+      ? follow(value, path, check) || follow(Object(value).attributes, path, check)
+      : follow(value, path, check),
+  )
+  const ofText = (text: string, i: number, take: Take) => {
+    if (text.includes(path.hint)) for (const value of inText(text)) take(i, value)
+  }
+  return ({ batch }, rows, take) => {
+    switch (field.in) {
+      case 'resource':
+        for (const [i, row] of rows.entries())
+          ofText(batch.resources[batch.resource[row]!]!, i, take)
+        break
+      case 'scope':
+        for (const [i, row] of rows.entries()) ofText(batch.scopes[batch.scope[row]!]!, i, take)
+        break
+      case 'body':
+        for (const [i, row] of rows.entries()) followText(batch.body[row], path, i, take)
+        break
+      default: {
+        const isThere = walkAttributes(batch, rows, path, take)
+        if (field.in === 'attr') break
+        for (const [i, row] of rows.entries()) {
+          if (isThere[i] === 0) ofText(batch.resources[batch.resource[row]!]!, i, take)
+        }
+      }
+    }
+  }
+}
+
+function walkColumn(batch: RecordBatch, rows: number[], name: FieldColumn, take: Take): void {
+  if (name === 'severity_number') {
+    for (let i = 0; i < rows.length; i++) {
+      const number = batch.severityNumber[rows[i]!]!
+      // 0 is none.
+      if (number !== 0) take(i, number)
+    }
+    return
+  }
+  const values = name === 'severity_text' ? batch.severityText : batch.text[name]
+  for (let i = 0; i < rows.length; i++) {
+    const value = values[rows[i]!]!
+    if (value !== null) take(i, value)
+  }
+}
+
+/** Texts of resources and scopes whose values one reader keeps: a batch has few. */
+const TEXTS_MAX = 1000
+
+/** The values that a walk finds in a JSON text, found once in a text that comes again. */
+function textValues(
+  walk: (value: unknown, check: ValueCheck) => State,
+): (text: string) => unknown[] {
+  const known = new Map<string, unknown[]>()
+  return (text) => {
+    let values = known.get(text)
+    if (!values) {
+      values = []
+      walk(JSON.parse(text), collecting(values))
+      if (known.size === TEXTS_MAX) known.clear()
+      known.set(text, values)
+    }
+    return values
+  }
+}
+
+/** A check that passes nothing, so that the walk goes to every value, and keeps them. */
+function collecting(values: unknown[]): ValueCheck {
+  const json = (value: unknown) => {
+    values.push(value)
+    return false
+  }
+  return { text: json, number: json, json }
+}
+
+/** Takes what lies where the path leads in a JSON text; false if it leads nowhere. */
+function followText(text: string | null | undefined, path: Path, i: number, take: Take): boolean {
+  return text?.includes(path.hint) ? followValue(JSON.parse(text), path, i, take) : false
+}
+
+function followValue(value: unknown, path: Path, i: number, take: Take): boolean {
+  const values: unknown[] = []
+  const isThere = follow(value, path, collecting(values)) !== ABSENT
+  for (const value of values) take(i, value)
+  return isThere
+}
+
+/** Which of `rows` have the attribute; a path is followed where no attribute has the whole name. */
+function walkAttributes(batch: RecordBatch, rows: number[], path: Path, take: Take): Uint8Array {
+  const isThere = new Uint8Array(rows.length)
+  const places = new Int32Array(batch.length)
+  for (let i = 0; i < rows.length; i++) places[rows[i]!] = i + 1
+  for (const column of batch.attributes) {
+    if (column.key !== path.name) continue
+    const isJson = column.type === 'json'
+    for (let at = 0; at < column.rows.length; at++) {
+      const i = places[column.rows[at]!]! - 1
+      if (i < 0) continue
+      isThere[i] = 1
+      const value = column.values[at]!
+      take(i, isJson ? JSON.parse(String(value)) : value)
+    }
+  }
+  const maps = path.beginnings.map(({ key, rest }) => ({
+    key,
+    rest,
+    columns: batch.attributes.filter((column) => column.key === key && column.type === 'json'),
+  }))
+  const hasMaps = maps.some(({ columns }) => columns.length > 0)
+  for (const [i, row] of rows.entries()) {
+    if (isThere[i] === 1) continue
+    const rest = batch.attributesRest[row]
+    if (!hasMaps && !rest?.includes(path.hint)) continue
+    const members: Record<string, unknown> = JSON.parse(rest ?? '{}')
+    if (Object.hasOwn(members, path.name)) {
+      take(i, members[path.name])
+      isThere[i] = 1
+    } else if (followMaps(maps, { i, row, members, take })) isThere[i] = 1
+  }
+  return isThere
+}
+
+/** By the longest key that has a map or an array, wherever the attribute lies. */
+function followMaps(
+  maps: { key: string; rest: Path; columns: AttributeColumn[] }[],
+  {
+    i,
+    row,
+    members,
+    take,
+  }: { i: number; row: number; members: Record<string, unknown>; take: Take },
+): boolean {
+  for (const { key, rest, columns } of maps) {
+    for (const { rows, values } of columns) {
+      const at = lowerBound(rows, row)
+      const text = rows[at] === row ? String(values[at]) : 'null'
+      // The text of null is no map.
+      if (text !== 'null') return followText(text, rest, i, take)
+    }
+    const inner = Object.hasOwn(members, key) ? members[key] : null
+    if (typeof inner === 'object' && inner !== null) return followValue(inner, rest, i, take)
+  }
+  return false
+}
+
+/** What `patternsOf` reads; messages are decoded where they are looked at. */
+export const PATTERNS_NEEDED: Needed = { columns: new Set(['pattern', 'body']), attributes: [] }
+
+/** The pattern of each row's message, of those too whose pattern the block did not keep. */
+export function* patternsOf(
+  { batch, patterns }: StoredBatch,
+  rows: number[],
+): Generator<string | null> {
+  for (const row of rows) {
+    const known = patterns?.[row] ?? null
+    // A body is no message.
+    yield known !== null || batch.body[row] !== null ? known : patternOf(batch.message[row]!)
+  }
+}
+
+/** Patterns whose id one reader keeps. */
+const PATTERNS_MAX = 10_000
+
+function patternIdWalk() {
+  const known = new Map<string, string>()
+  return (stored: StoredBatch, rows: number[], take: Take): void => {
+    let i = -1
+    for (const pattern of patternsOf(stored, rows)) {
+      i++
+      if (pattern === null) continue
+      let id = known.get(pattern)
+      if (id === undefined) {
+        id = patternId(pattern)
+        if (known.size === PATTERNS_MAX) known.clear()
+        known.set(pattern, id)
+      }
+      take(i, id)
+    }
+  }
+}
