@@ -51,7 +51,7 @@ const deepStrings = (value: unknown): string[] =>
       : []
 
 const fold = (text: string) => text.normalize('NFC').toLowerCase().replaceAll('ς', 'σ')
-const quoted = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
+const quoted = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
 
 const UNSPACED =
   '\\p{sc=Han}\\p{sc=Hiragana}\\p{sc=Katakana}\\p{sc=Thai}\\p{sc=Lao}\\p{sc=Khmer}\\p{sc=Myanmar}'

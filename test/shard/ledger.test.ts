@@ -3,9 +3,12 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
-import { EVERYTHING } from '../../src/query/filter.ts'
+import { storedSegment } from '../../src/block/stored.ts'
+import { allOf, columnIs, EVERYTHING, levelIn, textIs } from '../../src/query/filter.ts'
+import { hiddenBy } from '../../src/query/hide.ts'
 import { Ledger, type Task } from '../../src/shard/ledger.ts'
 import { migrate } from '../../src/shard/schema.ts'
+import { batchOf } from '../batches.ts'
 
 const T = 1_720_000_000_000
 const HOUR_MS = 3_600_000
@@ -69,6 +72,50 @@ describe('the ledger', () => {
       ledger.dropPoison(4)
       ledger.dropPoison(5)
       expect(contentOf(again())).toEqual(contentOf(ledger))
+    }))
+
+  it('reads deletions that were stored as a list of conditions, which then hide', () =>
+    runInDurableObject(env.LOG_SHARD.getByName('ledger-lists'), (_shard, { storage }) => {
+      migrate(storage)
+      const stored = {
+        match: {
+          filter: [
+            { kind: 'column', column: 'service', value: 'api' },
+            { kind: 'words', phrases: [['disk', 'full']] },
+          ],
+          since: null,
+          until: { ms: T, ns: 0 },
+        },
+        unless: [{ filter: [{ kind: 'level', mask: 1 << 5 }], since: null, until: null }],
+        fromSeq: 3,
+      }
+      storage.sql.exec(
+        "insert into tombstone (id, job_id, max_seq, created_ms, filters) values (7, 'job_1', 9, 0, ?)",
+        JSON.stringify(stored),
+      )
+      const [tombstone] = new Ledger(storage.sql).tombstones
+      const disk = textIs('message', { is: 'phrase', text: 'disk full' })
+      expect(tombstone).toEqual({
+        id: 7,
+        jobId: 'job_1',
+        fromSeq: 3,
+        maxSeq: 9,
+        match: {
+          filter: allOf([columnIs('service', 'api'), disk]),
+          since: null,
+          until: { ms: T, ns: 0 },
+        },
+        unless: [{ filter: levelIn(1 << 5), since: null, until: null }],
+      })
+      const hit = { ms: T - 1, level: 4, message: 'Disk full!', text: { service: 'api' } }
+      const spared = [
+        { ...hit, level: 5 },
+        { ...hit, ms: T },
+        { ...hit, text: { service: 'web' } },
+        { ...hit, message: 'full disk' },
+      ]
+      const batch = storedSegment(batchOf([hit, ...spared]), 1, 0)
+      expect([...hiddenBy([tombstone!], batch)!]).toEqual([7, 0, 0, 0, 0])
     }))
 
   it('gives no number of a tombstone again', () =>
