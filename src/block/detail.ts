@@ -36,6 +36,10 @@ export interface BlockDetail {
   patterns: PatternCount[]
   /** Records without a pattern, by level. */
   unpatterned: number[]
+  /** All that is told of a pattern, of the records without one; older details do not tell. */
+  patternless: PatternCount | undefined
+  /** Records without a value of the column, also where it has too many; older details do not tell. */
+  lacking: Record<TextColumn, number> | undefined
 }
 
 export interface MinuteCount {
@@ -66,6 +70,8 @@ export interface PatternCount {
   lastMs: number
   /** The sequence number of its latest record. */
   seq: number
+  /** Records by service, '' for none. Not where services are too many, nor in older details. */
+  services: Map<string, number> | undefined
 }
 
 export const MINUTE_MS = 60_000
@@ -78,12 +84,15 @@ export async function buildDetail(
   const minutes = minutesOf(parts)
   await pause()
   const values = {} as BlockDetail['values']
+  const lacking = {} as Record<TextColumn, number>
   for (const column of TEXT_COLUMNS) {
     values[column] = valuesOf(parts, column)
+    lacking[column] = values[column]?.absent ?? absentOf(parts, column)
     await pause()
   }
   const { keys, hasMoreKeys } = await keysOf(parts, pause)
-  return { minutes, values, keys, hasMoreKeys, ...patternsOf(parts) }
+  const patterns = patternsOf(parts, values.service !== null)
+  return { minutes, values, lacking, keys, hasMoreKeys, ...patterns }
 }
 
 const noLevels = () => new Array<number>(LEVELS.length).fill(0)
@@ -127,6 +136,12 @@ function valuesOf(parts: StoredBatch[], column: TextColumn): ValueCounts | null 
   }
   return { counts, absent }
 }
+
+const absentOf = (parts: StoredBatch[], column: TextColumn): number =>
+  parts.reduce(
+    (sum, { batch }) => batch.text[column].reduce((n, value) => (value === null ? n + 1 : n), sum),
+    0,
+  )
 
 const PAUSE_CHARS = 256 * 1024
 
@@ -178,27 +193,29 @@ function typeOf(value: unknown): AttributeType {
   }
 }
 
-function patternsOf(parts: StoredBatch[]): Pick<BlockDetail, 'patterns' | 'unpatterned'> {
-  const counts = new Map<string, PatternCount>()
-  const unpatterned = noLevels()
+function patternsOf(
+  parts: StoredBatch[],
+  hasServices: boolean,
+): Pick<BlockDetail, 'patterns' | 'unpatterned' | 'patternless'> {
+  const counts = new Map<string | null, PatternCount>()
   for (const { batch, seqs, patterns } of parts) {
     for (let row = 0; row < batch.length; row++) {
       const pattern = patterns?.[row] ?? null
-      if (pattern === null) {
-        unpatterned[batch.level[row]!]!++
-        continue
-      }
       const floor = batch.timeMs[row]!
       const ceiling = floor + (batch.timeNs[row] === 0 ? 0 : 1)
       let count = counts.get(pattern)
       if (!count) {
-        const levels = noLevels()
-        const seq = seqs[row]!
-        count = { id: '', records: 0, levels, firstMs: floor, lastMs: ceiling, seq }
+        const services = hasServices ? new Map<string, number>() : undefined
+        const range = { firstMs: floor, lastMs: ceiling, seq: seqs[row]! }
+        count = { id: '', records: 0, levels: noLevels(), ...range, services }
         counts.set(pattern, count)
       }
       count.records++
       count.levels[batch.level[row]!]!++
+      if (count.services) {
+        const service = batch.text.service[row] ?? ''
+        count.services.set(service, (count.services.get(service) ?? 0) + 1)
+      }
       if (floor < count.firstMs) count.firstMs = floor
       if (ceiling >= count.lastMs) {
         count.lastMs = ceiling
@@ -206,9 +223,15 @@ function patternsOf(parts: StoredBatch[]): Pick<BlockDetail, 'patterns' | 'unpat
       }
     }
   }
+  const patternless = counts.get(null)
+  counts.delete(null)
   if (counts.size > PATTERNS_MAX) bug(`${counts.size} patterns in one block`)
-  for (const [pattern, count] of counts) count.id = patternId(pattern)
-  return { patterns: [...counts.values()].sort((a, b) => b.records - a.records), unpatterned }
+  for (const [pattern, count] of counts) count.id = patternId(pattern!)
+  return {
+    patterns: [...counts.values()].sort((a, b) => b.records - a.records),
+    unpatterned: patternless?.levels ?? noLevels(),
+    patternless,
+  }
 }
 
 interface Wire {
@@ -218,7 +241,10 @@ interface Wire {
   values: { [column in TextColumn]?: { texts: string[]; counts: number[]; absent: number } }
   keys: { texts: string[]; types: AttributeType[]; counts: number[] }
   moreKeys: boolean
-  /** `ids` back to back; times as offsets from `base`. */
+  /**
+   * `ids` back to back; times as offsets from `base`. Of services a place in values.service.texts (-1:
+   * none) and its records, for each; of only one the place alone.
+   */
   patterns: {
     ids: string
     levels: number[][]
@@ -226,8 +252,12 @@ interface Wire {
     first: number[]
     last: number[]
     seqs: number[]
+    services?: number[][] | undefined
   }
   unpatterned: number[]
+  patternless?: { first: number; last: number; seq: number; services?: number[] | undefined }
+  /** In the order of TEXT_COLUMNS. */
+  lacking?: number[]
 }
 
 const ID_CHARS = 16
@@ -236,7 +266,7 @@ const BROTLI = { chunkSize: CHUNK_BYTES, params: { [constants.BROTLI_PARAM_QUALI
 const UNBROTLI = { chunkSize: CHUNK_BYTES }
 
 export function encodeDetail(detail: BlockDetail): Uint8Array {
-  const { keys, patterns } = detail
+  const { keys, patterns, patternless, lacking } = detail
   const values: Wire['values'] = {}
   for (const column of TEXT_COLUMNS) {
     const known = detail.values[column]
@@ -250,6 +280,7 @@ export function encodeDetail(detail: BlockDetail): Uint8Array {
     minute = count.minute
     return [step, ...count.levels]
   })
+  const places = new Map([...(detail.values.service?.counts.keys() ?? [])].map((t, i) => [t, i]))
   let base = Number.MAX_SAFE_INTEGER
   for (const { firstMs } of patterns) base = Math.min(base, firstMs)
   const wire: Wire = {
@@ -269,8 +300,20 @@ export function encodeDetail(detail: BlockDetail): Uint8Array {
       first: patterns.map(({ firstMs }) => firstMs - base),
       last: patterns.map(({ lastMs }) => lastMs - base),
       seqs: patterns.map(({ seq }) => seq),
+      ...(patterns[0]?.services && {
+        services: patterns.map(({ services }) => serviceWire(services!, places)),
+      }),
     },
     unpatterned: detail.unpatterned,
+    ...(patternless && {
+      patternless: {
+        first: patternless.firstMs,
+        last: patternless.lastMs,
+        seq: patternless.seq,
+        ...(patternless.services && { services: serviceWire(patternless.services, places) }),
+      },
+    }),
+    ...(lacking && { lacking: TEXT_COLUMNS.map((column) => lacking[column]) }),
   }
   return brotliCompressSync(Buffer.from(JSON.stringify(wire)), BROTLI)
 }
@@ -298,16 +341,57 @@ export function decodeDetail(bytes: Uint8Array): BlockDetail {
         return { minute, levels }
       }) ?? null,
     values,
+    lacking: wire.lacking && lackingOf(wire.lacking),
     keys: keys.texts.map((key, i) => ({ key, type: keys.types[i]!, records: keys.counts[i]! })),
     hasMoreKeys: wire.moreKeys,
-    patterns: patterns.levels.map((levels, i) => ({
-      id: patterns.ids.slice(i * ID_CHARS, (i + 1) * ID_CHARS),
-      records: levels.reduce((sum, count) => sum + count, 0),
-      levels,
-      firstMs: patterns.base + patterns.first[i]!,
-      lastMs: patterns.base + patterns.last[i]!,
-      seq: patterns.seqs[i]!,
-    })),
+    patterns: patterns.levels.map((levels, i) => {
+      const records = countOf(levels)
+      return {
+        id: patterns.ids.slice(i * ID_CHARS, (i + 1) * ID_CHARS),
+        records,
+        levels,
+        firstMs: patterns.base + patterns.first[i]!,
+        lastMs: patterns.base + patterns.last[i]!,
+        seq: patterns.seqs[i]!,
+        services: servicesOf(patterns.services?.[i], records, wire),
+      }
+    }),
     unpatterned: wire.unpatterned,
+    patternless: patternlessOf(wire),
   }
+}
+
+const countOf = (levels: number[]) => levels.reduce((sum, count) => sum + count, 0)
+
+const lackingOf = (counts: number[]) =>
+  Object.fromEntries(TEXT_COLUMNS.map((column, i) => [column, counts[i]!])) as Record<
+    TextColumn,
+    number
+  >
+
+function patternlessOf(wire: Wire): PatternCount | undefined {
+  const { patternless, unpatterned: levels } = wire
+  if (!patternless) return undefined
+  const { first: firstMs, last: lastMs, seq } = patternless
+  const records = countOf(levels)
+  const services = servicesOf(patternless.services, records, wire)
+  return { id: '', records, levels, firstMs, lastMs, seq, services }
+}
+
+function serviceWire(services: Map<string, number>, places: Map<string, number>): number[] {
+  const wire = [...services].flatMap(([name, records]) => [places.get(name) ?? -1, records])
+  return services.size === 1 ? wire.slice(0, 1) : wire
+}
+
+function servicesOf(
+  places: number[] | undefined,
+  records: number,
+  { values }: Wire,
+): PatternCount['services'] {
+  if (!places) return undefined
+  const nameOf = (place: number) => (place < 0 ? '' : values.service!.texts[place]!)
+  if (places.length === 1) return new Map([[nameOf(places[0]!), records]])
+  const services = new Map<string, number>()
+  for (let i = 0; i < places.length; i += 2) services.set(nameOf(places[i]!), places[i + 1]!)
+  return services
 }

@@ -108,6 +108,15 @@ describe('buildDetail: values', () => {
   gives('are not there beyond', [...times(4, (i) => `${i}`.repeat(1024)), 'x'], null)
 })
 
+describe('buildDetail: lacking', () => {
+  it('counts records without a value, also of a column with too many', async () => {
+    const specs = times(100, (i) => (i < 80 ? { text: { trace_id: `t${i}` } } : {}))
+    const { lacking, values } = await detailOf(specs)
+    expect(values.trace_id).toBe(null)
+    expect(lacking).toMatchObject({ trace_id: 20, service: 100 })
+  })
+})
+
 describe('buildDetail: keys', () => {
   const gives = (
     name: string,
@@ -194,13 +203,43 @@ describe('buildDetail: patterns', () => {
         { message: 'took 9 ms', ms: 95, level: 4 },
       ],
     )
-    const took = { records: 3, levels: [0, 0, 1, 0, 2, 0], firstMs: 90, lastMs: 101, seq: 1 }
-    const done = { records: 1, levels: [0, 0, 1, 0, 0, 0], firstMs: 300, lastMs: 300, seq: 2 }
+    const none = (records: number) => ({ services: new Map([['', records]]) })
+    const took = { records: 3, levels: [0, 0, 1, 0, 2, 0], firstMs: 90, lastMs: 101, ...none(3) }
+    const done = { records: 1, levels: [0, 0, 1, 0, 0, 0], firstMs: 300, lastMs: 300, ...none(1) }
     expect(patterns).toEqual([
-      { id: patternId('took <_> ms'), ...took },
-      { id: patternId('done'), ...done },
+      { id: patternId('took <_> ms'), ...took, seq: 1 },
+      { id: patternId('done'), ...done, seq: 2 },
     ])
     expect(unpatterned).toEqual([0, 0, 0, 0, 0, 1])
+  })
+
+  it('tell as much of records without one', async () => {
+    const { patternless } = await detailOf([
+      { message: 'a <_>', ms: 7, text: { service: 'api' } },
+      { message: 'b <_>', ms: 9, ns: 1, level: 5, text: { service: 'api' } },
+      { message: 'c <_>', ms: 8 },
+      { message: 'done' },
+    ])
+    const range = { firstMs: 7, lastMs: 10, seq: 2 }
+    const services = new Map([
+      ['api', 2],
+      ['', 1],
+    ])
+    const levels = [0, 0, 2, 0, 0, 1]
+    expect(patternless).toEqual({ id: '', records: 3, levels, ...range, services })
+    expect((await detailOf([{ message: 'done' }])).patternless).toBe(undefined)
+  })
+
+  it('count by service, unless there are too many', async () => {
+    const services = async (count: number) => {
+      const specs = times(count, (i) => ({
+        message: 'm',
+        text: { service: `s${i % (count - 1)}` },
+      }))
+      return (await detailOf(specs)).patterns[0]!.services
+    }
+    expect((await services(65))?.get('s0')).toBe(2)
+    expect(await services(66)).toBe(undefined)
   })
 
   it('are none where nobody computed them', async () => {
