@@ -180,7 +180,7 @@ async function keysOf(
 }
 
 /** The type of an attribute that found no column; a double that is whole reads as an integer there. */
-function typeOf(value: unknown): AttributeType {
+export function typeOf(value: unknown): AttributeType {
   switch (typeof value) {
     case 'string':
       return 'text'

@@ -121,7 +121,8 @@ const writeQuoted = (text: string) => `"${text.replace(/["\\]/g, '\\$&')}"`
 const writeGlob = (parts: string[]) =>
   parts.map((part) => part.replace(/[^\p{L}\p{M}\p{N}_.@]/gu, '\\$&')).join('*')
 
-function writeName(field: Field): string {
+/** A field as it is named before a colon. */
+export function writeName(field: Field): string {
   const { name } = field
   if (field.in === 'column') return name
   const isScoped = field.in !== 'bare'
