@@ -28,6 +28,7 @@ const REQUEST: CandidatesRequest = {
   mayBeEmpty: false,
   after: null,
   ask: null,
+  explain: false,
 }
 const ERRORS = { filter: levelIn(1 << 4), since: null, until: null }
 

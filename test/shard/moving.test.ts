@@ -223,4 +223,5 @@ const REQUEST: CandidatesRequest = {
   mayBeEmpty: false,
   after: null,
   ask: null,
+  explain: false,
 }

@@ -29,6 +29,7 @@ export const ALL: CandidatesRequest = {
   mayBeEmpty: false,
   after: null,
   ask: null,
+  explain: false,
 }
 
 interface Days {

@@ -518,6 +518,7 @@ describe('a scan', () => {
       mayBeEmpty: false,
       after: null,
       ask: null,
+      explain: false,
     })
     const LOG_SHARD = { getByName: () => ({ candidates: async () => reply }) }
     const env = { ...shards.env, LOG_SHARD } as unknown as Shards['env']
