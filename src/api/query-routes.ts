@@ -2,12 +2,13 @@
 
 import { Hono } from 'hono'
 import { planAll, planQuery } from '../query/plan.ts'
-import { err, ok } from '../result.ts'
-import { countShards, queryShards, readRecord } from '../tenant/read.ts'
+import { ok } from '../result.ts'
+import { countShards, queryShards } from '../tenant/read.ts'
 import { readStats } from '../tenant/route.ts'
 import { answer, type HonoEnv } from './answer.ts'
 import { requireUnbound } from './auth.ts'
-import { optionsOf, parametersOf, readAccess } from './read-door.ts'
+import { answerIn, FORMATS, formatOf } from './format.ts'
+import { optionsOf, parametersOf, RECORD_ID, readAccess, readVisible } from './read-door.ts'
 
 export const queryRoutes = new Hono<HonoEnv>()
 
@@ -15,10 +16,14 @@ queryRoutes.get('/logs', async (c) => {
   const reader = await readAccess(c)
   if (!reader.ok) return answer(c, reader)
   const { access, scope } = reader.data
-  const plan = planQuery(parametersOf(c), scope, Date.now(), ['explain'])
+  const plan = planQuery(parametersOf(c), scope, Date.now(), ['explain', 'format'])
   if (!plan.ok) return answer(c, plan)
+  const format = formatOf(c, FORMATS)
+  if (!format.ok) return answer(c, format)
   const options = optionsOf(c, access)
-  return answer(c, options.ok ? await queryShards(c.env, access, plan.data, options.data) : options)
+  if (!options.ok) return answer(c, options)
+  const page = await queryShards(c.env, access, plan.data, options.data)
+  return answerIn(c, format.data, page, ({ logs }) => logs)
 })
 
 queryRoutes.get('/logs/count', async (c) => {
@@ -31,18 +36,10 @@ queryRoutes.get('/logs/count', async (c) => {
   return answer(c, options.ok ? await countShards(c.env, access, plan.data, options.data) : options)
 })
 
-queryRoutes.get('/logs/:id{[0-9]{1,3}-[0-9]{1,15}}', async (c) => {
+queryRoutes.get(`/logs/${RECORD_ID}`, async (c) => {
   const reader = await readAccess(c)
   if (!reader.ok) return answer(c, reader)
-  const id = c.req.param('id')
-  const [shard = 0, seq = 0] = id.split('-').map(Number)
-  const record = await readRecord(c.env, reader.data.access, shard, seq)
-  if (!record.ok) return answer(c, record)
-  const { workspaceId } = reader.data.access
-  const isHidden = workspaceId !== null && record.data?.workspace_id !== workspaceId
-  if (record.data === null || isHidden)
-    return answer(c, err('not_found', `there is no record ${id}`))
-  return answer(c, ok(record.data))
+  return answer(c, await readVisible(c, reader.data.access, c.req.param('id')))
 })
 
 queryRoutes.get('/stats/:app_id', async (c) => {

@@ -2,8 +2,9 @@
 
 import type { Context } from 'hono'
 import type { QueryScope } from '../query/parameters.ts'
+import type { RecordView } from '../query/view.ts'
 import { err, ok, type Result } from '../result.ts'
-import type { QueryOptions } from '../tenant/read.ts'
+import { type QueryOptions, readRecord } from '../tenant/read.ts'
 import type { HonoEnv } from './answer.ts'
 import { type Access, authorize, queryScopeOf, requireUnbound } from './auth.ts'
 
@@ -33,6 +34,24 @@ export function optionsOf(c: Context<HonoEnv>, access: Access): Result<QueryOpti
   if (text === 'false') return ok({ signal })
   const unbound = requireUnbound(access)
   return unbound.ok ? ok({ signal, explain: true }) : unbound
+}
+
+/** How a path names a record. */
+export const RECORD_ID = ':id{[0-9]{1,3}-[0-9]{1,15}}'
+
+/** The record of an id, if there is one that the caller may see. */
+export async function readVisible(
+  c: Context<HonoEnv>,
+  access: Access,
+  id: string,
+): Promise<Result<RecordView>> {
+  const [shard = 0, seq = 0] = id.split('-').map(Number)
+  const record = await readRecord(c.env, access, shard, seq)
+  if (!record.ok) return record
+  const { workspaceId } = access
+  const isHidden = workspaceId !== null && record.data?.workspace_id !== workspaceId
+  if (record.data === null || isHidden) return err('not_found', `there is no record ${id}`)
+  return ok(record.data)
 }
 
 /** The parameters of the URL, in order, as sent. */

@@ -39,6 +39,11 @@ export interface QueryOptions {
   explain?: boolean
   signal?: AbortSignal
   budget?: Budget
+  /**
+   * After a page that lacks stored records which can not be read comes the next one, and not the same
+   * again: for who tells of the gap and wants the rest.
+   */
+  goesPastGaps?: boolean
 }
 
 export interface CountAnswer extends Told {
@@ -69,7 +74,9 @@ async function readPage(
   if (failure) return { ok: false, error: failure }
   const { reasons, maxSeqs, stats, explainer, frontierMs } = reader
   if (frontierMs !== null) page.endAt(frontierMs)
-  const lacks = reasons.some(({ code }) => code !== 'budget')
+  const lacks = reasons.some(
+    ({ code }) => code === 'shard_unreachable' || (code !== 'budget' && !options.goesPastGaps),
+  )
   const last = page.lastBeforeMore()
   return ok({
     logs: page.records(),
