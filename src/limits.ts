@@ -151,6 +151,15 @@ export const QUERY_BLOCKS_MAX = 1000
 export const QUERY_BYTES_MAX = 512 * MIB
 /** Records looked at: about 15 s of one thread where every message is read. */
 export const QUERY_ROWS_MAX = 10_000_000
+/** Neighbours of a record, on each side. */
+export const CONTEXT_DEFAULT = 10
+export const CONTEXT_MAX = 500
+export const TRACE_LIMIT_DEFAULT = 1000
+export const TRACE_LIMIT_MAX = 5000
+/** Services of one trace that are told apart: whoever sends may name a million. */
+export const TRACE_SERVICES_MAX = 1000
+/** Records that an export reads at a time, and holds: more pages open the same blocks more often. */
+export const EXPORT_PAGE_RECORDS = 5000
 /** Records of one page, raw: a page ends early rather than fill the isolate. */
 export const PAGE_BYTES_MAX = 16 * MIB
 
@@ -188,6 +197,33 @@ export const AGGREGATE_POINTS_MAX = 20_000
 export const EXACT_NUMBERS_MAX = 1_000_000
 /** Counters of all sketches of one answer, about 40 B each; beyond, they become coarser. */
 export const SKETCH_BINS_MAX = 200_000
+
+// Live tails.
+
+/** Open tails of one shard: each is a socket, and each distinct filter is asked of every record. */
+export const TAILS_MAX = 1000
+/** Characters of one message of a shard to a tail, unless one record alone takes more. */
+export const TAIL_FRAME_CHARS = 256 * KIB
+/** Characters sent to one tail that its Worker has not taken: then it reads them from the store. */
+export const TAIL_UNTAKEN_CHARS_MAX = MIB
+/** The same of all tails of one shard together: they lie in its 128 MB. */
+export const TAILS_UNTAKEN_CHARS_MAX = 16 * MIB
+/** Segments waiting to be shown to tails; above, their Workers read them from the store. */
+export const TAIL_QUEUE_BYTES_MAX = 4 * MIB
+/** Characters that wait in a Worker for one slow reader; what comes then is read from the store later. */
+export const TAIL_READER_CHARS_MAX = MIB
+/** How far behind, over all shards, a reader is still given everything. */
+export const TAIL_BEHIND_RECORDS_MAX = 100_000
+/** Sequence numbers looked through at once for a reader that is behind, and characters of records brought. */
+export const TAIL_WINDOW_RECORDS = 4096
+export const TAIL_WINDOW_CHARS_MAX = MIB
+/** Silence after which a tail sends its position: proxies cut what is silent for half a minute. */
+export const TAIL_HEARTBEAT_MS = 15_000
+/**
+ * Calls of one tail to shards and the archive, after which it ends and the reader comes back by its
+ * last id: the platform allows a request a thousand.
+ */
+export const TAIL_CALLS_MAX = 800
 
 /** A partial success text is read by people in a log line (otlp.md H10). */
 export const ERROR_MESSAGE_BYTES_MAX = KIB

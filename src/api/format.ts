@@ -5,7 +5,7 @@ import type { Context } from 'hono'
 import { csvHeader, csvLine } from '../query/csv.ts'
 import { readChoice, refusing } from '../query/parameters.ts'
 import type { RecordView } from '../query/view.ts'
-import type { Result } from '../result.ts'
+import type { Failure, Result } from '../result.ts'
 import type { PartialReason } from '../tenant/reader.ts'
 import { answer, type HonoEnv } from './answer.ts'
 import { parametersOf } from './read-door.ts'
@@ -61,6 +61,8 @@ function qualityOf(parameters: string[]): number {
 export interface Lines {
   header: string
   line(record: RecordView): string
+  /** A last line that says what is lacking; a format without one can not. */
+  errorLine?(failure: Failure): string
   contentType: string
 }
 
@@ -68,6 +70,7 @@ export const LINES: Record<LineFormat, Lines> = {
   ndjson: {
     header: '',
     line: (record) => `${JSON.stringify(record)}\n`,
+    errorLine: (error) => `${JSON.stringify({ error })}\n`,
     contentType: 'application/x-ndjson',
   },
   csv: {

@@ -6,6 +6,7 @@ import { REQUEST_ID_CHARS_MAX } from '../limits.ts'
 import { BUG, err, ok } from '../result.ts'
 import { adminRoutes } from './admin-routes.ts'
 import { answer, type HonoEnv } from './answer.ts'
+import { aroundRoutes } from './around-routes.ts'
 import { NOT_CONFIGURED } from './auth.ts'
 import { dataRoutes } from './data-routes.ts'
 import { ingestRoutes, OTLP_PATH } from './ingest-routes.ts'
@@ -29,6 +30,7 @@ export function createApp(): Hono<HonoEnv> {
   })
   app.route('/', ingestRoutes)
   app.route('/', queryRoutes)
+  app.route('/', aroundRoutes)
   app.route('/', adminRoutes)
   app.route('/', dataRoutes)
   app.notFound((c) => {

@@ -1,0 +1,177 @@
+// What stands around a record: its neighbours in time, and everything of one trace.
+
+import type { Env } from '../env.ts'
+import { allOf, columnIs, type Filter, fieldIs, notOf } from '../query/filter.ts'
+import { type Plan, type Position, writeCursor } from '../query/plan.ts'
+import { TraceSink, type TraceTotals } from '../query/trace.ts'
+import type { RecordView } from '../query/view.ts'
+import { err, ok, type Result } from '../result.ts'
+import { type QueryAnswer, type QueryOptions, queryShards, type Told, toldOf } from './read.ts'
+import { type PartialReason, type QueryStats, Reader } from './reader.ts'
+import { type ShardAccess, withShards } from './route.ts'
+
+export const CONTEXT_SCOPES = ['service', 'trace', 'all'] as const
+export type ContextScope = (typeof CONTEXT_SCOPES)[number]
+
+/** Which neighbours of a record. */
+export interface ContextWish {
+  before: number
+  after: number
+  scope: ContextScope
+}
+
+export interface ContextAnswer extends Told {
+  record: RecordView
+  scope: ContextScope
+  /** The neighbours, the oldest first. */
+  before: RecordView[]
+  after: RecordView[]
+  /** Whether there are others beyond them. */
+  more: { before: boolean; after: boolean }
+}
+
+/** The neighbours of a record in the order of answers: of those that `plan` lets through, and its own kind. */
+export async function readContext(
+  env: Env,
+  access: ShardAccess,
+  plan: Plan,
+  record: RecordView,
+  wish: ContextWish,
+  options: QueryOptions,
+): Promise<Result<ContextAnswer>> {
+  const { scope } = wish
+  const kin = kinOf(record, scope)
+  if (!kin.ok) return kin
+  const around = { ...plan, filter: allOf([plan.filter, kin.data]), after: positionOf(record) }
+  const read = (order: 'asc' | 'desc', limit: number) =>
+    limit === 0 ? ok(NO_PAGE) : queryShards(env, access, { ...around, order, limit }, options)
+  const [before, after] = await Promise.all([read('desc', wish.before), read('asc', wish.after)])
+  if (!before.ok) return before
+  if (!after.ok) return after
+  return ok({
+    record,
+    scope,
+    before: before.data.logs.reverse(),
+    after: after.data.logs,
+    more: { before: before.data.next_cursor !== null, after: after.data.next_cursor !== null },
+    ...bothTold(before.data, after.data),
+  })
+}
+
+/** The records that belong together with this one. */
+function kinOf(record: RecordView, scope: ContextScope): Result<Filter> {
+  if (scope === 'all') return ok(allOf([]))
+  if (scope === 'service') {
+    const { service } = record
+    const hasService = fieldIs({ in: 'column', name: 'service' }, { is: 'exists' })
+    return ok(service === null ? notOf(hasService) : columnIs('service', service))
+  }
+  if (record.trace_id !== null) return ok(columnIs('trace_id', record.trace_id))
+  const text = `the record ${record.id} has no trace_id: ask with scope=service or scope=all`
+  return err('bad_request', text, { parameter: 'scope' })
+}
+
+function positionOf({ id, time_unix_nano }: RecordView): Position {
+  const [shard = 0, seq = 0] = id.split('-').map(Number)
+  return {
+    ms: Number(time_unix_nano.slice(0, -6)),
+    ns: Number(time_unix_nano.slice(-6)),
+    shard,
+    seq,
+  }
+}
+
+const NOTHING_READ: QueryStats = {
+  blocks: { considered: 0, skipped: { time: 0, values: 0, filter: 0, pattern: 0 }, opened: 0 },
+  bytes: 0,
+  rows: 0,
+  r2_reads: 0,
+  ms: 0,
+}
+const NO_PAGE: QueryAnswer = {
+  logs: [],
+  next_cursor: null,
+  partial: false,
+  partial_reasons: [],
+  stats: NOTHING_READ,
+}
+
+/** What an answer tells that took two queries, done at the same time. */
+function bothTold(a: QueryAnswer, b: QueryAnswer): Told {
+  const reasons = new Map<string, PartialReason>()
+  for (const reason of [...a.partial_reasons, ...b.partial_reasons]) {
+    reasons.set(JSON.stringify(reason), reason)
+  }
+  return {
+    partial: a.partial || b.partial,
+    partial_reasons: [...reasons.values()],
+    stats: bothStats(a.stats, b.stats),
+  }
+}
+
+function bothStats(a: QueryStats, b: QueryStats): QueryStats {
+  const skipped = { ...a.blocks.skipped }
+  for (const why of ['time', 'values', 'filter', 'pattern'] as const) {
+    skipped[why] += b.blocks.skipped[why]
+  }
+  return {
+    blocks: {
+      considered: a.blocks.considered + b.blocks.considered,
+      skipped,
+      opened: a.blocks.opened + b.blocks.opened,
+    },
+    bytes: a.bytes + b.bytes,
+    rows: a.rows + b.rows,
+    r2_reads: a.r2_reads + b.r2_reads,
+    ms: Math.max(a.ms, b.ms),
+  }
+}
+
+export interface TraceAnswer extends TraceTotals, Told {
+  trace_id: string
+  /** One page, the oldest first. */
+  records: RecordView[]
+  next_cursor: string | null
+}
+
+/**
+ * A page of the plan's records, which are those of one trace, and what all of them come to. Both are
+ * found in one go. Where the budget ends it before, the totals are of what was seen, and the page is
+ * read by itself, so that pages get on.
+ */
+export const readTrace = (
+  env: Env,
+  access: ShardAccess,
+  plan: Plan,
+  traceId: string,
+  options: QueryOptions,
+): Promise<Result<TraceAnswer>> =>
+  withShards(env, access, (access) => readTraceOnce(env, access, plan, traceId, options))
+
+async function readTraceOnce(
+  env: Env,
+  access: ShardAccess,
+  plan: Plan,
+  traceId: string,
+  options: QueryOptions,
+): Promise<Result<TraceAnswer>> {
+  const sink = new TraceSink(plan)
+  const count = Math.min(access.tenant.shards, plan.maxSeqs.length || access.tenant.shards)
+  const shards = Array.from({ length: count }, (_, shard) => shard)
+  const whole = { ...plan, after: null }
+  const reading = { plan: whole, shards, onlyRange: null, ask: null, ...options }
+  const reader = new Reader(env, access, reading, sink)
+  const failure = await reader.run()
+  if (failure) return { ok: false, error: failure }
+  const told = toldOf(reader)
+  const answer = (records: RecordView[], next_cursor: string | null) =>
+    ok({ trace_id: traceId, ...sink.totals(), records, next_cursor, ...told })
+  if (reader.frontierMs !== null) {
+    const page = await queryShards(env, access, { ...plan, maxSeqs: reader.maxSeqs }, options)
+    return page.ok ? answer(page.data.logs, page.data.next_cursor) : page
+  }
+  // A page that lacks something is offered again, as in GET /logs.
+  const last = told.partial ? plan.after : sink.page.lastBeforeMore()
+  const isOver = last === null && !told.partial
+  return answer(sink.page.records(), isOver ? null : writeCursor(plan, reader.maxSeqs, last))
+}
