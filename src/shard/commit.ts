@@ -27,6 +27,8 @@ export interface CommitTo {
   write(group: Append[]): void
   /** Resolves when what was written is durable. */
   sync(): Promise<void>
+  /** Told of each group once it is durable, in order and before the next is written. Must not throw. */
+  stored?(group: Append[]): void
 }
 
 export class GroupCommit {
@@ -108,6 +110,7 @@ export class GroupCommit {
     try {
       this.#to.write(group)
       await this.#to.sync()
+      this.#to.stored?.(group)
       return ok({ duplicate: false })
     } catch (e) {
       // The database is full, or the platform could not write: the caller keeps the data and retries.

@@ -94,3 +94,24 @@ const emptyTier = (tier: BlocksView['tier'], level: number): BlocksView => ({
   rawBytes: 0,
   bytes: 0,
 })
+
+/** Times of records, ms. */
+export interface Extent {
+  minMs: number
+  maxMs: number
+}
+
+/** The time that records reach over by the catalog; hidden ones count until they are rewritten away. */
+export function extentOf({ wal, catalog }: BlockStore): Extent | null {
+  let minMs = Number.POSITIVE_INFINITY
+  let maxMs = Number.NEGATIVE_INFINITY
+  for (let row = 0; row < wal.length; row++) {
+    minMs = Math.min(minMs, wal.minMs[row]!)
+    maxMs = Math.max(maxMs, wal.maxMs[row]!)
+  }
+  for (const block of catalog.blocks) {
+    minMs = Math.min(minMs, block.minMs)
+    maxMs = Math.max(maxMs, block.maxMs)
+  }
+  return minMs <= maxMs ? { minMs, maxMs } : null
+}

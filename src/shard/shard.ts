@@ -21,10 +21,11 @@ import {
 import { GroupCommit, type Stored } from './commit.ts'
 import { Keeper } from './keeper.ts'
 import type { Task } from './ledger.ts'
-import { readStorage } from './overview.ts'
+import { type Extent, extentOf, readStorage } from './overview.ts'
 import type { Built } from './sealer.ts'
 import type { ArchiveObject, JobView, ShardStorage } from './storage-view.ts'
 import { type Append, BlockStore } from './store.ts'
+import { Tails } from './tails.ts'
 
 /** Counts of refused requests reach the disk at most this often: a flood of bad ones must not cost a row each. */
 const NOTES_FLUSH_MS = 10_000
@@ -41,6 +42,7 @@ export interface ShardCaller {
 export class LogShard extends DurableObject<Env> {
   #opened: { store: BlockStore; keeper: Keeper } | null = null
   readonly #commit: GroupCommit
+  readonly #tails: Tails
   readonly #startedMs = Date.now()
   /** The registry's live keys of this tenant as last heard; null: ask. */
   #copy: KeyCopy | null = null
@@ -58,6 +60,14 @@ export class LogShard extends DurableObject<Env> {
       hasBatch: (id) => this.#store.hasBatch(id, Date.now()),
       write: (group) => this.#store.appendGroup(group, Date.now()),
       sync: () => this.#sync(),
+      stored: (group) => this.#tails.show(group, this.#store.maxSeq, Date.now()),
+    })
+    this.#tails = new Tails({
+      state: ctx,
+      shard: () => Number(this.#name.split('-')[1]),
+      refuse: (caller) => this.#refuse(caller),
+      expiresMs: (keyId) => this.#keyOf(keyId)?.expiresMs ?? null,
+      stored: () => this.#store.span,
     })
   }
 
@@ -242,6 +252,12 @@ export class LogShard extends DurableObject<Env> {
     )
   }
 
+  /** The earliest and the latest time of what is stored, ms (floor and ceiling); null: nothing is. */
+  async extent(caller: ShardCaller): Promise<Result<Extent | null>> {
+    const refused = await this.#refuse(caller)
+    return refused ?? ok(extentOf(this.#store))
+  }
+
   /** The blocks that lie in the archive. */
   async archive(caller: ShardCaller): Promise<Result<{ objects: ArchiveObject[] }>> {
     const refused = await this.#refuse(caller)
@@ -251,6 +267,23 @@ export class LogShard extends DurableObject<Env> {
       if (key !== null) objects.push({ key, bytes, records, day })
     }
     return ok({ objects })
+  }
+
+  /** Opens a tail: a WebSocket, which lives on while this object hibernates (tails.ts). */
+  override fetch(): Response {
+    return this.#tails.accept()
+  }
+
+  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    return this.#tails.receive(socket, message)
+  }
+
+  override webSocketClose(socket: WebSocket): void {
+    this.#tails.forget(socket)
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.#tails.forget(socket)
   }
 
   /** Works off the jobs that are due and sets the alarm to the next. Never throws: after six times it would stop for good. */
@@ -274,6 +307,7 @@ export class LogShard extends DurableObject<Env> {
   async configure(copy: KeyCopy): Promise<void> {
     if (this.#copy !== null && copy.version <= this.#copy.version) return
     this.#copy = copy
+    this.#tails.heed(copy)
     this.#opened?.keeper.heed(copy.settings)
     if (this.#opened) await this.#arm()
   }
@@ -283,7 +317,9 @@ export class LogShard extends DurableObject<Env> {
     this.#isDestroyed = true
     this.#copy = null
     if (this.#notesTimer !== null) clearTimeout(this.#notesTimer)
-    this.#commit.close(err('not_found', 'this app has been deleted'))
+    const gone = err('not_found', 'this app has been deleted')
+    this.#commit.close(gone)
+    this.#tails.close(gone.error)
     await this.ctx.storage.deleteAlarm()
     await this.ctx.storage.deleteAll()
   }
@@ -317,6 +353,11 @@ export class LogShard extends DurableObject<Env> {
     return this.#open().keeper
   }
 
+  /** Without a name from the platform, an alarm still knows it from the tables. */
+  get #name(): string {
+    return this.ctx.id.name ?? this.#opened?.store.name ?? ''
+  }
+
   /** Sets the alarm to when the next job is due. */
   async #arm(): Promise<void> {
     this.#alarmMs ??= await this.ctx.storage.getAlarm()
@@ -339,9 +380,7 @@ export class LogShard extends DurableObject<Env> {
 
   /** Asks the registry what it knows of this tenant by now. */
   async #hear(): Promise<KeyCopy | null> {
-    // Without a name from the platform, an alarm still knows it from the tables.
-    const name = this.ctx.id.name ?? this.#opened?.store.name ?? ''
-    const copy = await this.env.REGISTRY.getByName('registry').keyCopy(name.split('-')[0]!)
+    const copy = await this.env.REGISTRY.getByName('registry').keyCopy(this.#name.split('-')[0]!)
     if (copy === null) this.#copy = null
     else await this.configure(copy)
     return this.#copy
@@ -360,8 +399,12 @@ export class LogShard extends DurableObject<Env> {
 
   #knows(caller: ShardCaller): boolean {
     if (caller.keyId === null) return true
-    const key = this.#copy?.keys.find((key) => key.keyId === caller.keyId)
+    const key = this.#keyOf(caller.keyId)
     return key !== undefined && (key.expiresMs === null || key.expiresMs > Date.now())
+  }
+
+  #keyOf(keyId: string | null) {
+    return this.#copy?.keys.find((key) => key.keyId === keyId)
   }
 
   /** Durable storage of all written so far. If the platform cannot say so, nothing in memory is to be believed. */

@@ -135,6 +135,13 @@ export class BlockStore {
     return this.#nextSeq - 1
   }
 
+  /** The lowest sequence number that is stored and the highest given out. */
+  get span(): { firstSeq: number; maxSeq: number } {
+    const { maxSeq } = this
+    const wal = this.#wal.length > 0 ? this.#wal.seq[0]! : maxSeq + 1
+    return { firstSeq: Math.min(wal, this.catalog.blocks[0]?.firstSeq ?? wal), maxSeq }
+  }
+
   /** The rows written since this object started, as the platform bills them, and the bytes stored. */
   get usage() {
     const rowsWritten = this.#rowsWritten + this.ledger.rowsWritten
