@@ -8,6 +8,7 @@ import { adminRoutes } from './admin-routes.ts'
 import { answer, type HonoEnv } from './answer.ts'
 import { aroundRoutes } from './around-routes.ts'
 import { NOT_CONFIGURED } from './auth.ts'
+import { countRoutes } from './count-routes.ts'
 import { dataRoutes } from './data-routes.ts'
 import { ingestRoutes, OTLP_PATH } from './ingest-routes.ts'
 import { otlpFailure, otlpMediaOf } from './otlp-answer.ts'
@@ -30,6 +31,7 @@ export function createApp(): Hono<HonoEnv> {
   })
   app.route('/', ingestRoutes)
   app.route('/', queryRoutes)
+  app.route('/', countRoutes)
   app.route('/', aroundRoutes)
   app.route('/', adminRoutes)
   app.route('/', dataRoutes)

@@ -131,17 +131,14 @@ export class HistogramCounter implements Counter {
     const total = this.totals.reduce((sum, count) => sum + count, 0)
     if (!this.#reader) return { buckets, total }
     const all = [...this.#groups.byCount(true)]
-    const shown = all.slice(0, limit)
-    const lines = shown.map(({ value, line }) => ({
-      name: value ?? '',
-      counts: this.#groups.counts(line),
-    }))
+    const lines = this.lines(limit)
     const rest = [...all.slice(limit).map(({ line }) => line), OTHERS].map((line) =>
       this.#groups.counts(line),
     )
     for (const [i, bucket] of buckets.entries()) {
       const values = new Map<string, number>()
-      for (const { name, counts } of lines) {
+      for (const { value, counts } of lines) {
+        const name = value ?? ''
         if (counts[i]! > 0) values.set(name, (values.get(name) ?? 0) + counts[i]!)
       }
       bucket.values = Object.fromEntries(values)
@@ -149,10 +146,26 @@ export class HistogramCounter implements Counter {
     }
     return {
       buckets,
-      values: shown.map(({ value, count }) => ({ value, count })),
+      values: lines.map(({ value, count }) => ({ value, count })),
       total,
       is_complete: this.#groups.isComplete,
     }
+  }
+
+  /** So many values, the most frequent first, with the numbers of each bucket. */
+  lines(limit: number): { value: string | null; count: number; counts: Float64Array }[] {
+    return [...this.#groups.byCount(true)]
+      .slice(0, limit)
+      .map(({ value, count, line }) => ({ value, count, counts: this.#groups.counts(line) }))
+  }
+
+  get groups(): Pick<Groups, 'size' | 'isComplete'> {
+    return this.#groups
+  }
+
+  /** Records without a value. */
+  get missing(): number {
+    return this.#groups.sum(MISSING)
   }
 }
 
