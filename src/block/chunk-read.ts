@@ -3,13 +3,14 @@
 // is held against the rows of the group, and gzip's own checksum covers levels and values; so damaged
 // bytes throw, soon and without taking memory.
 //
-// Texts are cut out of one string for the whole page: a call into the runtime per text would take
-// five times as long.
+// Texts are cut out of one string for the whole page (texts.ts): a call into the runtime per text
+// would take five times as long.
 
-import { Buffer, isAscii } from 'node:buffer'
+import { Buffer } from 'node:buffer'
 import { crc32, gunzipSync } from 'node:zlib'
 import { decodeDelta, decodeHybrid } from './delta.ts'
 import { PAGE_BYTES_MAX } from './layout.ts'
+import { TextPages, Texts } from './texts.ts'
 import { ThriftReader } from './thrift.ts'
 
 /** Where a column of a row group lies, from the footer. */
@@ -46,6 +47,12 @@ const DICTIONARY_PAGE = 2
 
 export const readTexts = (file: Uint8Array, place: ChunkPlace): Decoded<string> =>
   decodeChunk(file, place, TEXTS)
+/** The same, cut when somebody reads them. */
+export function readTextsLazily(file: Uint8Array, place: ChunkPlace): Texts {
+  const pages = new TextPages()
+  const plain: Coder<number>['plain'] = (bytes, at, count) => pages.add(bytes, at, count)
+  return new Texts(pages, spread(decodeChunk(file, place, { plain }), -1))
+}
 export const readLongs = (file: Uint8Array, place: ChunkPlace): Decoded<number> =>
   decodeChunk(file, place, LONGS)
 export const readInts = (file: Uint8Array, place: ChunkPlace): Decoded<number> =>
@@ -228,35 +235,11 @@ function readPlaces(bytes: Uint8Array, at: number, count: number, size: number):
 
 // Texts.
 
-const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true })
-
-const TEXTS: Coder<string> = { plain: plainTexts }
-
-function plainTexts(bytes: Uint8Array, from: number, count: number): string[] {
-  if (count > (bytes.length - from) / 4) throw new Error(`${count} texts in ${bytes.length} bytes`)
-  const latin1 = latin1Of(bytes)
-  // Lengths of 128 and more say no here, too: then each text is looked at by itself.
-  const areAscii = isAscii(bytes)
-  const texts = new Array<string>(count)
-  let at = from
-  for (let i = 0; i < count; i++) {
-    const start = at + 4
-    at = start + uint32At(bytes, at)
-    if (at > bytes.length) throw new Error(`a text runs past byte ${bytes.length}`)
-    const isPlain = areAscii || isAsciiAt(bytes, start, at)
-    texts[i] = isPlain ? latin1.slice(start, at) : UTF8.decode(bytes.subarray(start, at))
-  }
-  return texts
-}
-
-function isAsciiAt(bytes: Uint8Array, from: number, to: number): boolean {
-  let all = 0
-  for (let at = from; at < to; at++) all |= bytes[at]!
-  return all < 128
-}
-
-function latin1Of({ buffer, byteOffset, byteLength }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
+const TEXTS: Coder<string> = {
+  plain(bytes, at, count) {
+    const pages = new TextPages()
+    return pages.add(bytes, at, count).map((place) => pages.cut(place))
+  },
 }
 
 function uint32At(bytes: Uint8Array, at: number): number {

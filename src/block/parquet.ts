@@ -22,6 +22,7 @@ import {
   readInts,
   readLongs,
   readTexts,
+  readTextsLazily,
   readTimes,
   sparse,
   spread,
@@ -31,7 +32,7 @@ import { type Footer, type Group, readFooter, writeFooter, writeMagic } from './
 import { columnsOf } from './gather.ts'
 import { attributeOf, type ColumnName, type ScalarType } from './layout.ts'
 import { groupsOf, orderOf } from './order.ts'
-import { recordBytes, type StoredBatch } from './stored.ts'
+import { type Places, recordBytes, type StoredBatch } from './stored.ts'
 
 /**
  * Encodes the records of all parts as one Parquet file. `pause` is awaited between columns; nothing
@@ -87,9 +88,13 @@ export function openBlock(bytes: Uint8Array): BlockFile {
   return { ...readFooter(bytes), bytes }
 }
 
+/** Thrown by columns that are decoded when they are first read, of bytes that are damaged. */
+export class DamagedBlock extends Error {}
+
 /**
  * Decodes the columns of one row group that are needed; the others are empty arrays. Time, sequence
- * number and time received always come. Throws on damaged bytes.
+ * number, time received, pattern and message always come, unless all is needed when they are first
+ * read. Throws on damaged bytes.
  */
 export function readGroup(file: BlockFile, group: number, needed: Needed | 'all'): StoredBatch {
   const steps = readGroupSteps(file, group, needed)
@@ -109,13 +114,8 @@ export function* readGroupSteps(
   const texts = (name: string) => readTexts(file.bytes, place(name))
   const columns: { place: ChunkPlace; texts: Decoded<string> }[] = []
   const text = (name: string) => spread(texts(name), null)
-  const receivedMs = new Float64Array(readTimes(file.bytes, place('received_time')).ms)
-  const batch = emptyBatch(receivedMs[0]!)
-  batch.length = receivedMs.length
-  const seqs = new Float64Array(spread(readLongs(file.bytes, place('seq')), 0))
-  const time = readTimes(file.bytes, place('timestamp'))
-  batch.timeMs = time.ms
-  batch.timeNs = time.ns
+  const stored = lazyGroup(file, group)
+  const { batch } = stored
   if (wants('observed')) {
     const observed = readTimes(file.bytes, place('observed_time'))
     batch.observedMs = observed.ms
@@ -133,9 +133,7 @@ export function* readGroupSteps(
     batch.text[name] = spread(columns.at(-1)!.texts, null)
     yield
   }
-  if (wants('message')) batch.message = spread(texts('message'), '')
   yield
-  const patterns = wants('pattern') ? text('pattern') : null
   for (const name of ['body', 'otel', 'cut'] as const) if (wants(name)) batch[name] = text(name)
   if (wants('resource')) [batch.resource, batch.resources] = indexed(texts('resource'))
   if (wants('scope')) [batch.scope, batch.scopes] = indexed(texts('scope'))
@@ -156,8 +154,67 @@ export function* readGroupSteps(
     yield
   }
   if (!keys || keys.size > 0) batch.attributesRest = text('attributes')
-  if (needed === 'all') batch.bytes = recordBytes(batch)
-  return { batch, seqs, receivedMs, patterns }
+  if (needed !== 'all') return stored
+  const { seqs, receivedMs, patterns } = stored
+  const { timeMs, timeNs } = batch
+  yield
+  const { message } = batch
+  yield
+  const whole = { ...batch, receivedMs: receivedMs[0]!, timeMs, timeNs, message }
+  whole.bytes = recordBytes(whole)
+  return { batch: whole, seqs, receivedMs, patterns }
+}
+
+/** A group of which nothing is decoded: what every reader may need is when it is first read. */
+function lazyGroup(file: BlockFile, group: number): StoredBatch {
+  const place = (name: string) => placeOf(file, group, name)
+  const batch = emptyBatch(0)
+  batch.length = file.groups[group]!.records
+  const stored = { batch } as StoredBatch
+  let time: ReturnType<typeof readTimes> | null = null
+  const times = () => {
+    time ??= readTimes(file.bytes, place('timestamp'))
+    return time
+  }
+  lazily(batch, 'timeMs', () => times().ms)
+  lazily(batch, 'timeNs', () => times().ns)
+  lazily(stored, 'messages', () => readTextsLazily(file.bytes, place('message')))
+  lazily(batch, 'message', () => stored.messages!.all())
+  lazily(
+    stored,
+    'receivedMs',
+    () => new Float64Array(readTimes(file.bytes, place('received_time')).ms),
+  )
+  lazily(stored, 'seqs', () => new Float64Array(spread(readLongs(file.bytes, place('seq')), 0)))
+  lazily(stored, 'patternPlaces', () => placesOf(readTexts(file.bytes, place('pattern'))))
+  lazily(stored, 'patterns', () => spread(readTexts(file.bytes, place('pattern')), null))
+  return stored
+}
+
+/** A member that is made when it is first read. */
+function lazily<T extends object, K extends keyof T>(object: T, name: K, make: () => T[K]): void {
+  const property = { configurable: true, enumerable: true }
+  const get = () => {
+    try {
+      const value = make()
+      Object.defineProperty(object, name, { ...property, writable: true, value })
+      return value
+    } catch (e) {
+      throw new DamagedBlock(`${String(name)} can not be read`, { cause: e })
+    }
+  }
+  Object.defineProperty(object, name, { ...property, get })
+}
+
+/** Null where the column has no dictionary. */
+function placesOf({ rows, levels, places, values }: Decoded<string>): Places | null {
+  if (!places) return null
+  const all = new Uint16Array(rows)
+  let at = 0
+  for (let row = 0; row < rows; row++) {
+    if (!levels || levels[row] === 1) all[row] = places[at++]! + 1
+  }
+  return { values, places: all }
 }
 
 function placeOf({ names, chunks }: BlockFile, group: number, name: string): ChunkPlace {

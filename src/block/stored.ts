@@ -2,6 +2,7 @@
 // hot and cold blocks all become this before anything looks at them.
 
 import { type AttributeColumn, type RecordBatch, TEXT_COLUMNS } from '../record.ts'
+import type { Texts } from './texts.ts'
 
 /**
  * Every array has `batch.length` entries. Read from a block, `batch` may hold only the columns that
@@ -15,6 +16,16 @@ export interface StoredBatch {
   receivedMs: Float64Array
   /** The pattern of each message, null where it has none; the whole is null where nobody computed it. */
   patterns: (string | null)[] | null
+  /** The same as places in a short list, where a block has it so. */
+  patternPlaces?: Places | null
+  /** The messages, where they are not cut yet: `batch.message` cuts them all. */
+  messages?: Texts
+}
+
+/** Values of a row as places in a list; 0 stands for none, and place 1 for the first. */
+export interface Places {
+  values: string[]
+  places: Uint16Array
 }
 
 /** The batch of one segment, whose records the shard numbered from `firstSeq` on. */

@@ -6,7 +6,7 @@ import type { StoredBatch } from '../block/stored.ts'
 import { stringsIn } from '../block/tokens.ts'
 import { TEXT_COLUMNS } from '../record.ts'
 import { mayHold } from './regex.ts'
-import { RANK, type Sieved, type Step, sieveOf } from './step.ts'
+import { lookAt, RANK, type Sieved, type Step, sieveOf } from './step.ts'
 import type { TextCheck } from './text.ts'
 
 export function anyStep(check: TextCheck): Step {
@@ -29,7 +29,7 @@ export function anyStep(check: TextCheck): Step {
       sieved.sure = rows.filter((row) => passes[row] === 1)
       return sieved
     },
-    look: ({ batch: { message } }, rows) => rows.filter((row) => check.holds(message[row]!)),
+    look: (stored, rows) => lookAt(check, stored, rows),
   }
 }
 

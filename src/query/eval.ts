@@ -233,6 +233,7 @@ function patternStep(id: string): Step {
       return pattern !== null && isIt(pattern)
     },
     verdict: (pattern) => (isIt(pattern) ? 'every' : 'none'),
+    hint: '',
     cost: 1,
   })
   return {

@@ -1,7 +1,7 @@
 // Parts of a filter made ready, and what they have in common: what is said of rows, and how sets of
 // rows are joined. eval.ts puts them together.
 
-import type { StoredBatch } from '../block/stored.ts'
+import type { Places, StoredBatch } from '../block/stored.ts'
 import type { Verdict } from './text.ts'
 
 /** Rows that pass, and rows of which only the message can tell. */
@@ -79,6 +79,8 @@ export const freeStep = (
 export interface MessageCheck {
   holds(message: string): boolean
   verdict(pattern: string): Verdict
+  /** ASCII letters, lower-cased, that stand in every message that passes; '' where none are known. */
+  hint: string
   cost: number
 }
 
@@ -89,8 +91,19 @@ export function messageStep(check: MessageCheck): Step {
     rank: RANK.message,
     cost: check.cost,
     sieve,
-    look: ({ batch: { message } }, rows) => rows.filter((row) => check.holds(message[row]!)),
+    look: (stored, rows) => lookAt(check, stored, rows),
   }
+}
+
+/** Those of `rows` whose message passes. */
+export function lookAt(
+  { holds, hint }: Pick<MessageCheck, 'holds' | 'hint'>,
+  { batch, messages }: StoredBatch,
+  rows: number[],
+): number[] {
+  if (messages) return messages.mayHold(rows, hint).filter((row) => holds(messages.at(row)))
+  const { message } = batch
+  return rows.filter((row) => holds(message[row]!))
 }
 
 /** Patterns whose verdict one condition keeps: half a kilobyte each, and a block has 256. */
@@ -108,7 +121,10 @@ export function sieveOf({ verdict }: Pick<MessageCheck, 'verdict'>): Step['sieve
     }
     return one
   }
-  return ({ patterns }, rows) => {
+  return (stored, rows) => {
+    const { patternPlaces } = stored
+    if (patternPlaces) return byPlace(patternPlaces, patternPlaces.values.map(verdictOf), rows)
+    const { patterns } = stored
     if (patterns === null) return { sure: [], look: rows }
     const sieved: Sieved = { sure: [], look: [] }
     // A batch has one string object a pattern, and a map finds its own keys three times as fast.
@@ -126,3 +142,18 @@ export function sieveOf({ verdict }: Pick<MessageCheck, 'verdict'>): Step['sieve
     return sieved
   }
 }
+
+function byPlace({ places }: Places, verdicts: Verdict[], rows: number[]): Sieved {
+  const sieved: Sieved = { sure: [], look: [] }
+  const kinds = Uint8Array.from([LOOK, ...verdicts.map((one) => KIND[one])])
+  for (const row of rows) {
+    const kind = kinds[places[row]!]
+    if (kind === EVERY) sieved.sure.push(row)
+    else if (kind === LOOK) sieved.look.push(row)
+  }
+  return sieved
+}
+
+const EVERY = 1
+const LOOK = 2
+const KIND = { none: 0, every: EVERY, look: LOOK } as const

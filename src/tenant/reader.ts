@@ -8,9 +8,9 @@
 
 import {
   type BlockFile,
+  DamagedBlock,
   type Needed,
   openBlock,
-  readGroup,
   readGroupSteps,
 } from '../block/parquet.ts'
 import { decodeSegment, unpackSegments } from '../block/segment.ts'
@@ -359,7 +359,7 @@ export class Reader {
       } else await this.#scanSegments(pass, from)
     } catch (e) {
       // Bytes that were stored and can not be read: the answer says so and shows the rest.
-      if (!(e instanceof Unreadable)) throw e
+      if (!(e instanceof Unreadable || e instanceof DamagedBlock)) throw e
       console.error(`shard ${source.shard} row ${candidate.seq} is corrupt`, e)
       this.#lack(pass, 'block_corrupt')
     }
@@ -464,9 +464,10 @@ export class Reader {
     const needed = bothNeeded(bothNeeded(this.#matcher.needed, hide.needed), this.#sink.needed)
     const groups = [...file.groups.keys()]
     for (const group of isDesc ? groups.reverse() : groups) {
-      const stored = withMessages(await this.#readGroup(file, group, needed), file, group)
-      const { timeMs, length } = stored.batch
-      if (length === 0 || !this.#sink.mayHold(timeMs[isDesc ? length - 1 : 0]!)) break
+      const stored = await this.#readGroup(file, group, needed)
+      const { length } = stored.batch
+      // The first was judged with its block.
+      if (groups.length > 1 && !this.#mayHold(stored)) break
       await this.#slices.yield()
       const rows = await this.#matching(pass, stored)
       const wanted = this.#sink.wanted(stored, rows, shard)
@@ -475,6 +476,11 @@ export class Reader {
       }
       this.stats.rows += length
     }
+  }
+
+  /** Whether a row group may hold what is needed; its rows stand by time. */
+  #mayHold({ batch: { timeMs, length } }: StoredBatch): boolean {
+    return this.#sink.mayHold(timeMs[this.#reading.plan.order === 'desc' ? length - 1 : 0]!)
   }
 
   async #readGroup(file: BlockFile, group: number, needed: Needed | 'all'): Promise<StoredBatch> {
@@ -488,18 +494,14 @@ export class Reader {
   }
 
   /** The rows of a batch that are in the set, match, were not done before and are not hidden. */
-  async #matching({ source, only, isPartly }: Pass, stored: StoredBatch): Promise<number[]> {
-    const { shard, maxSeq, done, hide } = source
-    const { seqs, batch } = stored
-    let rows = rowsInSet(this.#reading.plan, stored, shard, maxSeq)
-    if (only) {
-      rows = rows.filter((row) => seqs[row]! >= only.firstSeq && seqs[row]! <= only.lastSeq)
-    }
-    if (isPartly) rows = rows.filter((row) => !done.has(seqs[row]!))
+  async #matching(pass: Pass, stored: StoredBatch): Promise<number[]> {
+    const { hide } = pass.source
+    const { batch } = stored
+    const rows = this.#rowsOf(pass, stored)
     const { sure: found, look } = await this.#sieve(stored, rows)
     const { lookCost } = this.#matcher
     this.#rows += batch.length + look.length * Math.floor(lookCost)
-    for (const piece of look.length > 0 ? piecesOf(batch.message, look, lookCost) : []) {
+    for (const piece of look.length > 0 ? piecesOf(stored, look, lookCost) : []) {
       for (const row of this.#matcher.look(stored, piece)) found.push(row)
       await this.#slices.yield()
     }
@@ -510,6 +512,23 @@ export class Reader {
       await this.#slices.yield()
     }
     return visible
+  }
+
+  /** The rows of a batch that are in the set and were not done before. */
+  #rowsOf({ source, candidate, only, isPartly }: Pass, stored: StoredBatch): number[] {
+    const { shard, maxSeq, done } = source
+    const { plan } = this.#reading
+    // As a rule it is all of them, and no sequence number has to be decoded to see it.
+    let rows =
+      candidate.lastSeq <= maxSeq && plan.after === null
+        ? Array.from({ length: stored.batch.length }, (_, row) => row)
+        : rowsInSet(plan, stored, shard, maxSeq)
+    if (!only && !isPartly) return rows
+    const { seqs } = stored
+    if (only) {
+      rows = rows.filter((row) => seqs[row]! >= only.firstSeq && seqs[row]! <= only.lastSeq)
+    }
+    return isPartly ? rows.filter((row) => !done.has(seqs[row]!)) : rows
   }
 
   async #sieve(stored: StoredBatch, rows: number[]): Promise<Sieved> {
@@ -556,20 +575,6 @@ function readable<T>(decode: () => T): T {
   } catch (e) {
     throw new Unreadable('stored records can not be read', { cause: e })
   }
-}
-
-/** The batch with messages that are decoded when somebody asks: patterns often spare them. */
-function withMessages(stored: StoredBatch, file: BlockFile, group: number): StoredBatch {
-  const needed = { columns: new Set(['message'] as const), attributes: [] }
-  let messages: string[] | null = null
-  const batch = {
-    ...stored.batch,
-    get message() {
-      messages ??= readable(() => readGroup(file, group, needed)).batch.message
-      return messages
-    },
-  }
-  return { ...stored, batch }
 }
 
 /** Rows asked of deletions that read messages, between two looks at the clock. */

@@ -1,6 +1,8 @@
 // A scan gives way to others: in a local run it shares its thread with the shards, and a request that
 // nobody waits for any more shall end.
 
+import type { StoredBatch } from '../block/stored.ts'
+
 /** How long a scan may hold its thread. */
 const SLICE_MS = 8
 /** Characters of messages that a search for words reads between two looks at the clock. */
@@ -32,12 +34,17 @@ export class Slices {
 }
 
 /** Rows in pieces that take about a slice each; `cost` is what a character takes, in those of a search for words. */
-export function* piecesOf(messages: string[], rows: number[], cost: number): Generator<number[]> {
+export function* piecesOf(
+  { batch, messages }: StoredBatch,
+  rows: number[],
+  cost: number,
+): Generator<number[]> {
+  const charsAt = (row: number) => (messages ? messages.bytesAt(row) : batch.message[row]!.length)
   const charsMax = SLICE_CHARS / Math.max(1, cost)
   for (let from = 0; from < rows.length; ) {
     let to = from
     for (let chars = 0; to < rows.length && chars < charsMax; to++) {
-      chars += messages[rows[to]!]!.length + 32
+      chars += charsAt(rows[to]!) + 32
     }
     yield rows.slice(from, to)
     from = to
