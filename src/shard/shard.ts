@@ -258,12 +258,6 @@ export class LogShard extends DurableObject<Env> {
     return refused ?? ok(extentOf(this.#store))
   }
 
-  /** The earliest and the latest time of what is stored, ms (floor and ceiling); null: nothing is. */
-  async extent(caller: ShardCaller): Promise<Result<Extent | null>> {
-    const refused = await this.#refuse(caller)
-    return refused ?? ok(extentOf(this.#store))
-  }
-
   /** The blocks that lie in the archive. */
   async archive(caller: ShardCaller): Promise<Result<{ objects: ArchiveObject[] }>> {
     const refused = await this.#refuse(caller)
