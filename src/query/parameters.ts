@@ -1,13 +1,13 @@
 // Parameters -> RecordFilter: what chooses records at every door, whether it comes from a URL, from a
 // body or from an RPC object. Unknown names, names given twice and bad values are refused, so that a
-// typo is not a wrong answer. PARAMETERS names and describes them once: what is not in it is refused,
-// and /openapi.json tells what is.
+// typo is not a wrong answer. parameter-table.ts names and describes them once.
 
 import { FIELD_PARTS_MAX, QUERY_ATTRIBUTES_MAX, QUERY_TEXT_CHARS_MAX } from '../limits.ts'
-import { LEVELS, levelOfWord, TEXT_COLUMNS } from '../record.ts'
+import { LEVELS, levelOfWord } from '../record.ts'
 import { err, ok, type Result } from '../result.ts'
 import { parseTimeParameter, type Time } from '../time.ts'
 import { ALL_LEVELS, allOf, attributeIs, columnIs, cutsOf, type Filter, levelIn } from './filter.ts'
+import { COLUMN_PARAMETERS, FILTER_PARAMETERS } from './parameter-table.ts'
 import { parseSearch } from './search.ts'
 
 /** Which records: the filter lets them through, and the time lies in the range. */
@@ -24,11 +24,6 @@ export interface QueryScope {
   tenantId: string
   workspaceId: string | null
 }
-
-/** The columns that are parameters: `source_location` is found by `q` alone. */
-const COLUMN_PARAMETERS = TEXT_COLUMNS.filter((column) => column !== 'source_location')
-/** The parameters that choose records; attr.<name> beside them. */
-export const FILTER_PARAMETERS = ['level', ...COLUMN_PARAMETERS, 'q', 'since', 'until']
 
 /** Parameters by name, each given once. */
 export type Given = ReadonlyMap<string, string>

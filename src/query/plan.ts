@@ -9,9 +9,9 @@ import { QUERY_LIMIT_DEFAULT, QUERY_LIMIT_MAX } from '../limits.ts'
 import type { Result } from '../result.ts'
 import type { Time } from '../time.ts'
 import { ALL_LEVELS, type Filter } from './filter.ts'
+import { COUNT_PARAMETERS, PAGE_PARAMETERS } from './parameter-table.ts'
 import {
   BadParameter,
-  FILTER_PARAMETERS,
   type Given,
   type QueryScope,
   type RecordFilter,
@@ -44,9 +44,6 @@ export interface Plan extends RecordFilter {
   /** The last record of the page before. */
   after: Position | null
 }
-
-const COUNT_PARAMETERS = ['app_id', ...FILTER_PARAMETERS]
-const PAGE_PARAMETERS = [...COUNT_PARAMETERS, 'limit', 'order', 'cursor']
 
 /**
  * Parameters as the plan of a page. `app_id`, and parameters that only the door knows (`own`), are
