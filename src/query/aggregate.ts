@@ -176,7 +176,7 @@ export class AggregateCounter implements Counter {
       return null
     }
     this.#chars += key.length
-    const group: Group = { values, count: 0, series: new Map() }
+    const group: Group = { values: JSON.parse(key), count: 0, series: new Map() }
     this.#groups.set(key, group)
     return group
   }

@@ -8,6 +8,7 @@ import { GROUP_CHARS_MAX, GROUPS_MAX } from '../limits.ts'
 import { type RecordBatch, TEXT_COLUMNS } from '../record.ts'
 import { type Counted, type FieldType, fieldKey, readFieldKey } from './ask.ts'
 import { type Counter, shareOf } from './counting.ts'
+import { inOnePiece } from './field-values.ts'
 import { parseFieldName } from './search.ts'
 import { writeName } from './search-text.ts'
 
@@ -70,14 +71,11 @@ export class FieldsCounter implements Counter {
 
   #add(key: string, records: number): void {
     const known = this.#counts.get(key)
-    if (known === undefined) {
-      if (this.#counts.size === GROUPS_MAX || this.#chars + key.length > GROUP_CHARS_MAX) {
-        this.isComplete = false
-        return
-      }
+    if (known !== undefined) this.#counts.set(key, known + records)
+    else if (this.#counts.size < GROUPS_MAX && this.#chars + key.length <= GROUP_CHARS_MAX) {
       this.#chars += key.length
-    }
-    this.#counts.set(key, (known ?? 0) + records)
+      this.#counts.set(inOnePiece(key), records)
+    } else this.isComplete = false
   }
 
   /** How many fields there are. */

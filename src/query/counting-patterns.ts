@@ -7,7 +7,7 @@ import { GROUP_CELLS_MAX, GROUPS_MAX, PATTERN_SERVICES_MAX } from '../limits.ts'
 import { LEVELS } from '../record.ts'
 import type { Buckets, Counted, PatternSum } from './ask.ts'
 import { bucketsOf, type Counter, shareOf } from './counting.ts'
-import { PATTERNS_NEEDED, patternsOf } from './field-values.ts'
+import { FieldReader, inOnePiece, PATTERNS_NEEDED, patternValues } from './field-values.ts'
 
 /** Services named of one pattern in an answer. */
 const SERVICES_SHOWN = 10
@@ -50,8 +50,8 @@ export class PatternsCounter implements Counter {
   readonly sums = new Map<string, PatternSum>()
   readonly #buckets: Buckets
   readonly #sumsMax: number
-  /** The same sums by the text of the pattern; null: it found no place. */
-  readonly #byText = new Map<string, PatternSum | null>()
+  readonly #byText = new Map<string, PatternSum>()
+  readonly #service = new FieldReader({ in: 'column', name: 'service' })
 
   constructor(buckets: Buckets) {
     this.#buckets = buckets
@@ -62,21 +62,27 @@ export class PatternsCounter implements Counter {
     this.records += rows.length
     const { batch, seqs } = stored
     const places = bucketsOf(this.#buckets, stored, rows)
-    let i = -1
-    for (const pattern of patternsOf(stored, rows)) {
-      const row = rows[++i]!
-      if (pattern === null) {
+    const { values, codes } = patternValues(stored, rows)
+    // Not all values of the block's list are those of rows that are asked for.
+    const sums: (PatternSum | null | undefined)[] = new Array(values.length)
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!
+      const code = codes[i]!
+      if (code < 0) {
         this.unpatterned++
         continue
       }
-      const sum = this.#sumOf(pattern)
+      let sum = sums[code]
+      if (sum === undefined) {
+        sum = this.#sumOf(values[code]!)
+        sums[code] = sum
+      }
       if (sum === null) {
         this.other++
         continue
       }
       sum.records++
       sum.levels[batch.level[row]!]!++
-      addService(sum, batch.text.service[row] ?? '', 1)
       if (places[i]! >= 0) sum.buckets[places[i]!]!++
       const ms = batch.timeMs[row]!
       if (ms < sum.firstMs) sum.firstMs = ms
@@ -85,6 +91,27 @@ export class PatternsCounter implements Counter {
       sum.lastMs = ceiling
       sum.sample.shard = shard
       sum.sample.seq = seqs[row]!
+    }
+    this.#countServices(stored, rows, codes, sums)
+  }
+
+  #countServices(
+    stored: StoredBatch,
+    rows: number[],
+    codes: Int32Array,
+    sums: (PatternSum | null | undefined)[],
+  ): void {
+    const services = this.#service.values(stored, rows)
+    const width = services.values.length + 1
+    const counts = new Map<number, number>()
+    for (let i = 0; i < rows.length; i++) {
+      if (codes[i]! < 0) continue
+      const place = codes[i]! * width + services.codes[i]! + 1
+      counts.set(place, (counts.get(place) ?? 0) + 1)
+    }
+    for (const [place, records] of counts) {
+      const sum = sums[Math.floor(place / width)]
+      if (sum) addService(sum, services.values[(place % width) - 1] ?? '', records)
     }
   }
 
@@ -102,9 +129,9 @@ export class PatternsCounter implements Counter {
     const known = this.#byText.get(text)
     if (known !== undefined) return known
     const sum = this.#sumOfId(patternId(text))
-    if (sum) sum.text = text
+    if (sum) sum.text ??= inOnePiece(text)
     // Patterns without a place are looked for again: their texts are not to be kept.
-    if (sum) this.#byText.set(text, sum)
+    if (sum) this.#byText.set(sum.text ?? text, sum)
     return sum
   }
 
@@ -182,7 +209,7 @@ function changeOf(now: number, before: number, ratio: number): Change {
 function addService(sum: PatternSum, service: string, records: number): void {
   const known = sum.services.get(service)
   if (known === undefined && sum.services.size === PATTERN_SERVICES_MAX) return
-  sum.services.set(service, (known ?? 0) + records)
+  sum.services.set(known === undefined ? inOnePiece(service) : service, (known ?? 0) + records)
 }
 
 function addSum(to: PatternSum, { sample, ...other }: PatternSum, shard: number): void {

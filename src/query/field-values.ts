@@ -292,19 +292,34 @@ function followMaps(
   return false
 }
 
-/** What `patternsOf` reads; messages are decoded where they are looked at. */
-export const PATTERNS_NEEDED: Needed = { columns: new Set(['pattern', 'body']), attributes: [] }
+/** What `patternValues` reads; patterns and messages are decoded when they are read. */
+export const PATTERNS_NEEDED: Needed = { columns: new Set(['body']), attributes: [] }
 
 /** The pattern of each row's message, of those too whose pattern the block did not keep. */
-export function* patternsOf(
-  { batch, patterns }: StoredBatch,
-  rows: number[],
-): Generator<string | null> {
-  for (const row of rows) {
-    const known = patterns?.[row] ?? null
+export function patternValues(stored: StoredBatch, rows: number[]): FieldValues {
+  const { batch, patternPlaces, messages } = stored
+  const patterns = patternPlaces ? null : stored.patterns
+  const codes = new Int32Array(rows.length)
+  const values = patternPlaces ? [...patternPlaces.values] : []
+  const known = new Map(values.map((value, code) => [value, code]))
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!
+    codes[i] = patternPlaces ? patternPlaces.places[row]! - 1 : -1
+    if (codes[i]! >= 0) continue
+    let pattern = patterns?.[row] ?? null
     // A body is no message.
-    yield known !== null || batch.body[row] !== null ? known : patternOf(batch.message[row]!)
+    if (pattern === null && batch.body[row] === null) {
+      pattern = patternOf(messages ? messages.at(row) : batch.message[row]!)
+    }
+    if (pattern === null) continue
+    let code = known.get(pattern)
+    if (code === undefined) {
+      code = values.push(pattern) - 1
+      known.set(pattern, code)
+    }
+    codes[i] = code
   }
+  return { values, codes, more: null }
 }
 
 /** Patterns whose id one reader keeps. */
@@ -312,18 +327,21 @@ const PATTERNS_MAX = 10_000
 
 function patternIdWalk() {
   const known = new Map<string, string>()
-  return (stored: StoredBatch, rows: number[], take: Take): void => {
-    let i = -1
-    for (const pattern of patternsOf(stored, rows)) {
-      i++
-      if (pattern === null) continue
-      let id = known.get(pattern)
-      if (id === undefined) {
-        id = patternId(pattern)
-        if (known.size === PATTERNS_MAX) known.clear()
-        known.set(pattern, id)
-      }
-      take(i, id)
+  const idOf = (pattern: string): string => {
+    let id = known.get(pattern)
+    if (id === undefined) {
+      id = patternId(pattern)
+      if (known.size === PATTERNS_MAX) known.clear()
+      known.set(inOnePiece(pattern), id)
     }
+    return id
+  }
+  return (stored: StoredBatch, rows: number[], take: Take): void => {
+    const { values, codes } = patternValues(stored, rows)
+    const ids = values.map(idOf)
+    for (let i = 0; i < codes.length; i++) if (codes[i]! >= 0) take(i, ids[codes[i]!])
   }
 }
+
+/** A copy that holds nothing of the page it was cut from, for what is kept longer than its batch. */
+export const inOnePiece = (text: string): string => JSON.parse(JSON.stringify(text))

@@ -2,6 +2,7 @@
 // first are kept, and their counts are exact; what comes when the table is full is counted as others.
 
 import { GROUP_CELLS_MAX, GROUP_CHARS_MAX, GROUPS_MAX } from '../limits.ts'
+import { inOnePiece } from './field-values.ts'
 
 /** Of records that lack the field. */
 export const MISSING = 0
@@ -36,7 +37,7 @@ export class Groups {
       return OTHERS
     }
     const line = FIRST + this.#lines.size
-    this.#lines.set(value, line)
+    this.#lines.set(inOnePiece(value), line)
     this.#chars += value.length
     if ((line + 1) * this.width > this.#counts.length) {
       const counts = new Float64Array(this.#counts.length * 2)
