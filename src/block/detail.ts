@@ -6,7 +6,13 @@
 
 import { Buffer } from 'node:buffer'
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib'
-import { type AttributeType, LEVELS, TEXT_COLUMNS, type TextColumn } from '../record.ts'
+import {
+  type AttributeType,
+  LEVELS,
+  type RecordBatch,
+  TEXT_COLUMNS,
+  type TextColumn,
+} from '../record.ts'
 import { bug } from '../result.ts'
 import { PATTERNS_MAX, patternId } from './pattern.ts'
 import type { StoredBatch } from './stored.ts'
@@ -39,8 +45,12 @@ export interface BlockDetail {
   /** All that is told of a pattern, of the records without one; older details do not tell. */
   patternless: PatternCount | undefined
   /** Records without a value of the column, also where it has too many; older details do not tell. */
-  lacking: Record<TextColumn, number> | undefined
+  lacking: Record<LackingColumn, number> | undefined
 }
+
+/** In the order of the wire. */
+export const LACKING_COLUMNS = [...TEXT_COLUMNS, 'severity_text', 'severity_number'] as const
+type LackingColumn = (typeof LACKING_COLUMNS)[number]
 
 export interface MinuteCount {
   /** Since 1970. A record belongs to the minute its time lies in. */
@@ -84,10 +94,13 @@ export async function buildDetail(
   const minutes = minutesOf(parts)
   await pause()
   const values = {} as BlockDetail['values']
-  const lacking = {} as Record<TextColumn, number>
+  const lacking = {
+    severity_text: absentOf(parts, ({ severityText }) => severityText, null),
+    severity_number: absentOf(parts, ({ severityNumber }) => severityNumber, 0),
+  } as Record<LackingColumn, number>
   for (const column of TEXT_COLUMNS) {
     values[column] = valuesOf(parts, column)
-    lacking[column] = values[column]?.absent ?? absentOf(parts, column)
+    lacking[column] = values[column]?.absent ?? absentOf(parts, ({ text }) => text[column], null)
     await pause()
   }
   const { keys, hasMoreKeys } = await keysOf(parts, pause)
@@ -137,11 +150,11 @@ function valuesOf(parts: StoredBatch[], column: TextColumn): ValueCounts | null 
   return { counts, absent }
 }
 
-const absentOf = (parts: StoredBatch[], column: TextColumn): number =>
-  parts.reduce(
-    (sum, { batch }) => batch.text[column].reduce((n, value) => (value === null ? n + 1 : n), sum),
-    0,
-  )
+function absentOf<T>(parts: StoredBatch[], valuesOf: (batch: RecordBatch) => T[], none: T): number {
+  let count = 0
+  for (const { batch } of parts) for (const value of valuesOf(batch)) if (value === none) count++
+  return count
+}
 
 const PAUSE_CHARS = 256 * 1024
 
@@ -256,7 +269,7 @@ interface Wire {
   }
   unpatterned: number[]
   patternless?: { first: number; last: number; seq: number; services?: number[] | undefined }
-  /** In the order of TEXT_COLUMNS. */
+  /** As LACKING_COLUMNS. */
   lacking?: number[]
 }
 
@@ -313,7 +326,7 @@ export function encodeDetail(detail: BlockDetail): Uint8Array {
         ...(patternless.services && { services: serviceWire(patternless.services, places) }),
       },
     }),
-    ...(lacking && { lacking: TEXT_COLUMNS.map((column) => lacking[column]) }),
+    ...(lacking && { lacking: LACKING_COLUMNS.map((column) => lacking[column]) }),
   }
   return brotliCompressSync(Buffer.from(JSON.stringify(wire)), BROTLI)
 }
@@ -364,8 +377,8 @@ export function decodeDetail(bytes: Uint8Array): BlockDetail {
 const countOf = (levels: number[]) => levels.reduce((sum, count) => sum + count, 0)
 
 const lackingOf = (counts: number[]) =>
-  Object.fromEntries(TEXT_COLUMNS.map((column, i) => [column, counts[i]!])) as Record<
-    TextColumn,
+  Object.fromEntries(LACKING_COLUMNS.map((column, i) => [column, counts[i]!])) as Record<
+    LackingColumn,
     number
   >
 

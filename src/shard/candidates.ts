@@ -4,15 +4,10 @@
 // that a reader who has a full page may stop at the first row that can hold nothing better.
 
 import { type Ask, addCounted, type Counted, emptyCounted } from '../query/ask.ts'
+import { countByCatalog } from '../query/catalog-count.ts'
+import type { Prepared, PruneSource } from '../query/facts.ts'
 import type { RecordFilter } from '../query/parameters.ts'
-import {
-  countByCatalog,
-  type Fate,
-  type Prepared,
-  type PruneSource,
-  preparePrune,
-  prune,
-} from '../query/prune.ts'
+import { type Fate, preparePrune, prune } from '../query/prune.ts'
 import type { Tombstone } from '../query/tombstone.ts'
 import type { BlockRow } from './catalog.ts'
 import type { WalIndex } from './wal-index.ts'

@@ -7,7 +7,7 @@
 import { type BlockDetail, decodeDetail } from '../block/detail.ts'
 import { SLICES_MAX, sliceOf } from '../block/filter.ts'
 import type { SealedBlock } from '../block/sealed.ts'
-import type { PruneSource } from '../query/prune.ts'
+import type { PruneSource } from '../query/facts.ts'
 
 /** One block. `id` is never given again, so it also tells which of two blocks was made later. */
 export interface BlockRow {

@@ -11,16 +11,12 @@
 
 import { createHash } from 'node:crypto'
 import { readObject } from '../archive/objects.ts'
+import { recordsByCatalog } from '../query/catalog-count.ts'
+import type { Prepared, PruneSource } from '../query/facts.ts'
 import { EVERYTHING } from '../query/filter.ts'
 import type { RecordFilter } from '../query/parameters.ts'
 import { planFilter } from '../query/parameters.ts'
-import {
-  type Prepared,
-  type PruneSource,
-  preparePrune,
-  prune,
-  recordsByCatalog,
-} from '../query/prune.ts'
+import { preparePrune, prune } from '../query/prune.ts'
 import type { Settings } from '../tenant/settings.ts'
 import type { BlockRow } from './catalog.ts'
 import type { Home } from './keeper.ts'

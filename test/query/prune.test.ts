@@ -5,16 +5,11 @@ import { choosePatterns, patternId } from '../../src/block/pattern.ts'
 import { storedSegment } from '../../src/block/stored.ts'
 import { summarize } from '../../src/block/summary.ts'
 import { tokensOf } from '../../src/block/tokens.ts'
+import { countByCatalog } from '../../src/query/catalog-count.ts'
+import type { PruneRow, PruneSource } from '../../src/query/facts.ts'
 import { type StoredCondition as Condition, storedFilter } from '../../src/query/filter.ts'
 import type { RecordFilter } from '../../src/query/parameters.ts'
-import {
-  countByCatalog,
-  type Fate,
-  type PruneRow,
-  type PruneSource,
-  preparePrune,
-  prune,
-} from '../../src/query/prune.ts'
+import { type Fate, preparePrune, prune } from '../../src/query/prune.ts'
 import type { TextColumn } from '../../src/record.ts'
 import { batchOf, type RecordSpec } from '../batches.ts'
 
@@ -151,7 +146,8 @@ describe('prune', () => {
   where('open', attribute('list', '["x y",2]'))
   where('filter', attribute('list', '["y x",1]'))
   where('open', attribute('nothing', 'null'))
-  where('values', attribute('nothing', '0'))
+  where('open', attribute('nothing', '0'))
+  where('values', attribute('name', 'null'))
   where('filter', attribute('ok', 'yes'))
 
   where('open', words('connection'))
@@ -234,7 +230,7 @@ describe('countByCatalog', () => {
   counts(0, 'whole minutes without a record', { since: [3 * MINUTE, 0], until: [4 * MINUTE, 0] })
   counts(1, 'since a minute', { since: [4 * MINUTE, 0] })
   counts(null, 'since within a minute', { since: [4 * MINUTE, 1] })
-  counts(null, 'until within a minute', { until: [start, 1] })
+  counts(1, 'until within a minute, but between patterns', { until: [start, 1] })
   counts(1, 'until within a minute that has none of the level', {
     where: [level(WARN)],
     until: [4 * MINUTE, 1],
@@ -252,9 +248,9 @@ describe('countByCatalog', () => {
   where(1, column('trace_id', 'aa'))
   where(null, column('service', 'api'), column('trace_id', 'aa'))
   where(0, column('service', 'api'), column('trace_id', 'zz'))
-  where(null, column('service', 'api'), level(ERROR))
-  where(null, column('service', 'api'), words('connection'))
-  counts(null, 'a value in a part of the time', {
+  where(1, column('service', 'api'), level(ERROR))
+  where(1, column('service', 'api'), words('connection'))
+  counts(1, 'a value in a part of the time', {
     where: [column('service', 'api')],
     since: [3 * MINUTE, 0],
   })
@@ -284,7 +280,7 @@ describe('countByCatalog', () => {
   counts(null, 'words without the pattern', { where: [words('connection')] }, ['texts'])
 
   where(null, attribute('code', '200'))
-  where(null, attribute('none', '200'))
+  where(0, attribute('none', '200'))
   counts(null, 'without a detail', { where: [column('service', 'api')] }, ['detail'])
   counts(1, 'levels without a detail', { where: [level(ERROR)] }, ['detail', 'filters'])
 

@@ -1,0 +1,204 @@
+// What is known of one block while a filter is asked of it. Knowledge comes in steps, each dearer than
+// the one before: the narrow row, the slices of the filters, the detail. What a step said of a leaf is
+// kept until the next.
+
+import type { BlockDetail } from '../block/detail.ts'
+import { type Hash, mayContain } from '../block/filter.ts'
+import type { BlockSummary } from '../block/summary.ts'
+import type { TextColumn } from '../record.ts'
+import type { Time } from '../time.ts'
+import {
+  type Cell,
+  countOf,
+  levelCells,
+  minuteCells,
+  patternCells,
+  placeOf,
+  type Span,
+  spanOf,
+  typeCells,
+  valueCells,
+} from './cells.ts'
+import { type Certain, isEvery, isNone, type Tree } from './certain.ts'
+import type { Answer, Clue, ClueSource } from './clue.ts'
+
+/** Of a block's narrow row. */
+export type PruneRow = Pick<BlockSummary, 'minMs' | 'maxMs' | 'levels'>
+
+/** Asked in this order, each only when the ones before did not decide. The shard keeps what it read. */
+export interface PruneSource {
+  /** The slice that sliceOf names for this hash; null where the block has no such filter. */
+  filterSlice(filter: 'ids' | 'words', hash: Hash): Uint8Array | null
+  detail(): BlockDetail | null
+  /** The text of a pattern; null where it is not known. */
+  patternText(id: string): string | null
+}
+
+/** A filter with all that does not depend on a block: hashes, and what patterns said of it. */
+export interface Prepared {
+  since: Time | null
+  until: Time | null
+  tree: Tree<Clue>
+  /** Columns whose values, and attributes whose types tell of a leaf. */
+  columns: TextColumn[]
+  keys: string[]
+}
+
+/** One way to take a block apart, and what it is called where it shows that nothing matches. */
+export interface Partition {
+  cells: Iterable<Cell>
+  fate: 'time' | 'values' | 'pattern'
+}
+
+export class Facts implements ClueSource {
+  readonly span: Span
+  readonly levels: number[]
+  readonly records: number
+  /** Null until it is read, and where there is none. */
+  detail: BlockDetail | null = null
+  readonly #prepared: Prepared
+  readonly #source: PruneSource
+  #asksFilters = false
+  readonly #mayPass = new Map<Clue, boolean>()
+  readonly #byDetail = new Map<Clue, Answer>()
+  /** What the tree says of a level, where nothing else is known. */
+  #byLevel: (Answer | undefined)[] = []
+
+  constructor(prepared: Prepared, row: PruneRow, source: PruneSource) {
+    this.#prepared = prepared
+    this.#source = source
+    this.span = spanOf(row.minMs, row.maxMs)
+    this.levels = row.levels
+    this.records = countOf(row.levels)
+  }
+
+  /** From here on the filters are asked. */
+  askFilters(): void {
+    this.#asksFilters = true
+    this.#byLevel = []
+  }
+
+  /** False where the block has none. */
+  readDetail(): boolean {
+    this.detail = this.#source.detail()
+    this.#byLevel = []
+    return this.detail !== null
+  }
+
+  /** The ways to take the block apart that may tell more than its levels do. */
+  *partitions(columns: Iterable<TextColumn> = []): Generator<Partition> {
+    const { detail } = this
+    if (detail === null) return
+    if (detail.minutes !== null) yield { cells: minuteCells(this, detail.minutes), fate: 'time' }
+    for (const column of new Set([...this.#prepared.columns, ...columns])) {
+      if (detail.values[column] !== null) {
+        yield { cells: valueCells(this, detail, column), fate: 'values' }
+      }
+    }
+    for (const key of this.#prepared.keys) {
+      yield { cells: typeCells(this, detail, key), fate: 'values' }
+    }
+    yield { cells: patternCells(this, detail), fate: 'pattern' }
+  }
+
+  place(span = this.span) {
+    return placeOf(this.#prepared, span)
+  }
+
+  /** How many of a cell's records match: none, every one, or it is not known. */
+  answer(cell: Cell): Answer {
+    const place = this.place(cell.span)
+    if (place === 'outside') return 'none'
+    const answer = this.#ofTree(cell)
+    return place === 'cut' && answer === 'every' ? 'some' : answer
+  }
+
+  /** Surely no record of these matches. */
+  holdsNone(cells: Iterable<Cell> = levelCells(this)): boolean {
+    for (const cell of cells) if (this.answer(cell) !== 'none') return false
+    return true
+  }
+
+  /** Whether the detail could say that nothing matches: of leaves it tells of, the best is taken. */
+  get mayBeNoneByDetail(): boolean {
+    if (this.place() === 'cut') return true
+    for (const cell of levelCells(this)) {
+      const certain = this.#certain(cell)
+      const best: Certain<Clue> = {
+        isNone: (clue) => clue.isInDetail || certain.isNone(clue),
+        isEvery: (clue) => clue.isInDetail || certain.isEvery(clue),
+      }
+      if (!isNone(this.#prepared.tree, best)) return false
+    }
+    return true
+  }
+
+  mayHold(filter: 'ids' | 'words', token: Hash): boolean {
+    const slice = this.#source.filterSlice(filter, token)
+    return slice === null || mayContain(slice, token)
+  }
+
+  patternText(id: string): string | null {
+    return this.#source.patternText(id)
+  }
+
+  #ofTree(cell: Cell): Answer {
+    const isPlain = cell.pattern === undefined && !cell.value && !cell.type
+    const at = cell.level ?? this.levels.length
+    const known = isPlain ? this.#byLevel[at] : undefined
+    if (known !== undefined) return known
+    const certain = this.#certain(cell)
+    const { tree } = this.#prepared
+    const answer = isNone(tree, certain) ? 'none' : isEvery(tree, certain) ? 'every' : 'some'
+    if (isPlain) this.#byLevel[at] = answer
+    return answer
+  }
+
+  #certain(cell: Cell): Certain<Clue> {
+    return {
+      // The filters only rule out.
+      isNone: (clue) => this.#ofCell(clue, cell) === 'none' || !this.#passesFilters(clue),
+      isEvery: (clue) => this.#ofCell(clue, cell) === 'every',
+    }
+  }
+
+  #passesFilters(clue: Clue): boolean {
+    if (!this.#asksFilters) return true
+    let known = this.#mayPass.get(clue)
+    if (known === undefined) {
+      known = clue.mayPass(this)
+      this.#mayPass.set(clue, known)
+    }
+    return known
+  }
+
+  #ofCell(clue: Clue, { level, pattern, value, type }: Cell): Answer {
+    if (clue.mask !== null) return this.#ofLevel(clue.mask, level)
+    const { detail } = this
+    if (detail === null) return 'some'
+    let answer: Answer = 'some'
+    if (pattern !== undefined) answer = clue.byPattern(pattern?.id ?? null, detail, this)
+    if (answer === 'some' && value && value.column === clue.column) {
+      answer = clue.byValue(value.value)
+    }
+    if (answer === 'some' && type && type.key === clue.key) {
+      answer = clue.byType(type.type, detail, this)
+    }
+    return answer === 'some' ? this.#ofDetail(clue, detail) : answer
+  }
+
+  #ofLevel(mask: number, level: number | null): Answer {
+    if (level !== null) return (mask >> level) & 1 ? 'every' : 'none'
+    const passing = countOf(this.levels.filter((_, i) => (mask >> i) & 1))
+    return passing === 0 ? 'none' : passing === this.records ? 'every' : 'some'
+  }
+
+  #ofDetail(clue: Clue, detail: BlockDetail): Answer {
+    let known = this.#byDetail.get(clue)
+    if (known === undefined) {
+      known = clue.byDetail(detail, this.records, this)
+      this.#byDetail.set(clue, known)
+    }
+    return known
+  }
+}
