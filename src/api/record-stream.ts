@@ -21,18 +21,23 @@ export function recordStream(
 ): ReadableStream<Uint8Array> {
   const pieces = piecesOf(first, steps, lines)
   const encoder = new TextEncoder()
+  let isCancelled = false
   const source: UnderlyingSource<Uint8Array> = {
     async pull(controller) {
       try {
         const { done, value } = await pieces.next()
+        if (isCancelled) return
         if (done) controller.close()
         else controller.enqueue(encoder.encode(value))
       } catch (e) {
+        // What was being read when the client left fails, and nobody is left to be told.
+        if (isCancelled) return
         onBroken(e)
         controller.error(e)
       }
     },
     cancel() {
+      isCancelled = true
       onCancel()
       // A step that is being read ends by the signal; this ends what waits for the next one.
       pieces.return().catch(onBroken)
@@ -41,36 +46,40 @@ export function recordStream(
   return new ReadableStream(source, { highWaterMark: 0 })
 }
 
+/** `step` is let go as soon as it is text: two of them are never held. */
 async function* piecesOf(
-  first: ExportStep,
+  step: ExportStep | null,
   steps: AsyncGenerator<Result<ExportStep>, void>,
   lines: Lines,
 ): AsyncGenerator<string, void> {
-  let piece = lines.header
-  let step: ExportStep | null = first
-  let { gaps } = first
-  while (step !== null) {
-    for (const record of step.records) {
-      piece += lines.line(record)
-      if (piece.length < PIECE_CHARS) continue
-      yield piece
-      piece = ''
+  try {
+    let piece = lines.header
+    let gaps: ExportStep['gaps'] = []
+    while (step !== null) {
+      for (const record of step.records) {
+        piece += lines.line(record)
+        if (piece.length < PIECE_CHARS) continue
+        yield piece
+        piece = ''
+      }
+      gaps = step.gaps
+      step = null
+      const next = await steps.next()
+      if (next.done) break
+      if (!next.value.ok) {
+        const { error } = next.value
+        if (piece !== '' || lines.errorLine) yield piece + (lines.errorLine?.(error) ?? '')
+        throw new Error(`${error.code}: ${error.message}`, { cause: error })
+      }
+      step = next.value.data
     }
-    step = null
-    const next = await steps.next()
-    if (next.done) break
-    if (!next.value.ok) {
-      const { error } = next.value
-      if (piece !== '' || lines.errorLine) yield piece + (lines.errorLine?.(error) ?? '')
-      throw new Error(`${error.code}: ${error.message}`, { cause: error })
+    if (gaps.length > 0) {
+      const message = 'some records can not be read and are left out'
+      const error = { code: 'unavailable', message, details: { partial_reasons: gaps } } as const
+      piece += lines.errorLine?.(error) ?? ''
     }
-    step = next.value.data
-    gaps = step.gaps
+    if (piece !== '') yield piece
+  } finally {
+    await steps.return()
   }
-  if (gaps.length > 0) {
-    const message = 'some records can not be read and are left out'
-    const error = { code: 'unavailable', message, details: { partial_reasons: gaps } } as const
-    piece += lines.errorLine?.(error) ?? ''
-  }
-  if (piece !== '') yield piece
 }

@@ -6,57 +6,14 @@ import { GROUP_RECORDS_MAX } from '../../src/block/layout.ts'
 import type { Env } from '../../src/env.ts'
 import { planFilter } from '../../src/query/parameters.ts'
 import { planQuery } from '../../src/query/plan.ts'
-import { err, type Result } from '../../src/result.ts'
-import type { CandidatesReply, CandidatesRequest } from '../../src/shard/candidates.ts'
+import { err } from '../../src/result.ts'
 import { countShards, queryShards, readRecord } from '../../src/tenant/read.ts'
-import type { ShardAccess } from '../../src/tenant/route.ts'
 import { batchOf, type RecordSpec } from '../batches.ts'
-import { ModelArchive, ModelShard } from '../model-shard.ts'
+import type { ModelArchive, ModelShard } from '../model-shard.ts'
+import { must, store, type World, worldOf } from './model-world.ts'
 
 const T = 1_720_000_000_000
 
-type Ask = (request: CandidatesRequest) => Promise<Result<CandidatesReply>>
-interface World {
-  shards: ModelShard[]
-  archive: ModelArchive
-  env: Env
-  access: ShardAccess
-  /** Requests of each shard, in order. */
-  asked: { shard: number; shards: number; request: CandidatesRequest }[]
-  /** What stands between the reader and a shard. */
-  told: Map<number, (ask: Ask) => Ask>
-}
-
-function worldOf(count = 1): World {
-  const archive = new ModelArchive()
-  const shards = Array.from({ length: count }, (_, i) => new ModelShard(i, archive))
-  const tenant = { tenantId: 't', appId: 'app', shards: count, locationHint: null, columns: {} }
-  const world: World = {
-    shards,
-    archive,
-    env: {} as Env,
-    access: { tenant, keyId: null },
-    asked: [],
-    told: new Map(),
-  }
-  const getByName = (name: string) => {
-    const shard = Number(name.split('-')[1])
-    const ask: Ask = async (request) => shards[shard]!.candidates(request)
-    return {
-      candidates: (caller: { shards: number }, request: CandidatesRequest) => {
-        world.asked.push({ shard, shards: caller.shards, request })
-        return (world.told.get(shard)?.(ask) ?? ask)(request)
-      },
-    }
-  }
-  world.env = { LOG_SHARD: { getByName }, ARCHIVE: archive.bucket } as unknown as Env
-  return world
-}
-
-const must = <T>(result: Result<T>): T => {
-  if (!result.ok) throw new Error(`${result.error.code}: ${result.error.message}`)
-  return result.data
-}
 const planOf = (parameters: Record<string, string> = {}) =>
   must(planQuery(Object.entries(parameters), { tenantId: 't', workspaceId: null }, T))
 const query = async (world: World, parameters?: Record<string, string>) =>
@@ -64,15 +21,6 @@ const query = async (world: World, parameters?: Record<string, string>) =>
 const count = async (world: World, parameters?: Record<string, string>) =>
   must(await countShards(world.env, world.access, planOf(parameters)))
 const idsOf = ({ logs }: { logs: { id: string }[] }) => logs.map(({ id }) => id)
-
-/** A shard with a wal row for each of these, sealed one by one where they are to be blocks. */
-async function store(shard: ModelShard, rows: RecordSpec[][], as: 'segments' | 'hot' | 'cold') {
-  for (const specs of rows) {
-    shard.append(batchOf(specs))
-    if (as !== 'segments') await shard.build(shard.rows.length - 1, 1)
-    if (as === 'cold') shard.freeze(shard.rows.length - 1)
-  }
-}
 
 /** Three rows of three records, a second apart, numbered 1 to 9. */
 const NINE = [0, 1, 2].map((row) =>
