@@ -84,6 +84,9 @@ export class TextPages {
   }
 }
 
+/** With fewer rows than one in so many, each is searched by itself sooner than the page. */
+const FEW = 8
+
 /** A text a row. */
 export class Texts {
   /** Each row's place in the pages; -1: it has none. */
@@ -115,7 +118,7 @@ export class Texts {
 
   /** Those of `rows` whose text may hold `needle`, ASCII in lower case, in some case. */
   mayHold(rows: number[], needle: string): number[] {
-    if (needle === '') return rows
+    if (needle === '' || rows.length * FEW < this.#places.length) return rows
     if (needle !== this.#needle) {
       this.#marks = this.#pages.mayHold(needle)
       this.#needle = needle

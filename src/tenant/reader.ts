@@ -521,7 +521,7 @@ export class Reader {
     // As a rule it is all of them, and no sequence number has to be decoded to see it.
     let rows =
       candidate.lastSeq <= maxSeq && plan.after === null
-        ? Array.from({ length: stored.batch.length }, (_, row) => row)
+        ? allRows(stored)
         : rowsInSet(plan, stored, shard, maxSeq)
     if (!only && !isPartly) return rows
     const { seqs } = stored
@@ -543,6 +543,12 @@ export class Reader {
     }
     return sieved
   }
+}
+
+function allRows({ batch: { length } }: StoredBatch): number[] {
+  const rows = new Array<number>(length)
+  for (let row = 0; row < length; row++) rows[row] = row
+  return rows
 }
 
 /** Takes over what a reply says is deleted. */
