@@ -13,6 +13,7 @@ import { dataRoutes } from './data-routes.ts'
 import { ingestRoutes, OTLP_PATH } from './ingest-routes.ts'
 import { otlpFailure, otlpMediaOf } from './otlp-answer.ts'
 import { queryRoutes } from './query-routes.ts'
+import { tailRoutes } from './tail-routes.ts'
 
 export function createApp(): Hono<HonoEnv> {
   const app = new Hono<HonoEnv>()
@@ -31,6 +32,7 @@ export function createApp(): Hono<HonoEnv> {
   })
   app.route('/', ingestRoutes)
   app.route('/', queryRoutes)
+  app.route('/', tailRoutes)
   app.route('/', countRoutes)
   app.route('/', aroundRoutes)
   app.route('/', adminRoutes)
