@@ -81,7 +81,7 @@ export function regexOf(source: string): RegExp {
 }
 
 /** The values that a name has in a record: more than one where a path leads through an array. */
-function valuesOf(field: Field, view: RecordView): unknown[] {
+export function valuesOf(field: Field, view: RecordView): unknown[] {
   const { attributes, resource, scope, body } = view.metadata
   switch (field.in) {
     case 'column': {
