@@ -97,10 +97,12 @@ export class HistogramCounter implements Counter {
     for (const place of places) if (place >= 0) this.totals[place]!++
     if (!this.#reader) return
     const found = this.#reader.values(stored, rows)
-    const lines = found.values.map((value) => this.#groups.lineOf(value))
     const groups = this.#groups
+    const lines: number[] = []
     eachValue(found, (i, code) => {
-      if (places[i]! >= 0) groups.add(lines[code]!, places[i]!, 1)
+      if (places[i]! < 0) return
+      lines[code] ??= groups.lineOf(found.values[code]!)
+      groups.add(lines[code], places[i]!, 1)
     })
     const { codes } = found
     for (let i = 0; i < codes.length; i++) {
@@ -111,6 +113,7 @@ export class HistogramCounter implements Counter {
   /** Catalogs count by fields that have one value a record, so all values together are the records. */
   absorb({ groups }: Counted): void {
     for (const [key, counts] of groups) {
+      if (counts.every((records) => records === 0)) continue
       const value = keyValue(key)
       const line = value === null || !this.#reader ? MISSING : this.#groups.lineOf(value)
       for (const [place, records] of counts.entries()) {
@@ -215,6 +218,7 @@ export class FacetsCounter implements Counter {
   absorb({ records, groups }: Counted): void {
     this.records += records
     for (const [key, [count = 0]] of groups) {
+      if (count === 0) continue
       const { field, value } = readFacetKey(key)
       const to = this.#fields[field]?.groups
       to?.add(value === null ? MISSING : to.lineOf(value), 0, count)

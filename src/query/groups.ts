@@ -76,6 +76,6 @@ export class Groups {
 }
 
 const compareValues = (a: string | null, b: string | null) => {
-  if (a === null || b === null) return Number(a !== null) - Number(b !== null)
+  if (a === null || b === null) return Number(a === null) - Number(b === null)
   return a < b ? -1 : Number(a > b)
 }
