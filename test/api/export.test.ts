@@ -1,0 +1,170 @@
+// GET /logs/export over HTTP: the same records as GET /logs, while others arrive and blocks are sealed.
+
+import { beforeAll, describe, expect, it } from 'vitest'
+import {
+  ADMIN_KEY,
+  type App,
+  dataOf,
+  type LogPage,
+  makeApp,
+  makeKey,
+  postLogs,
+  request,
+} from '../flow/client.ts'
+
+const T = 1_720_000_000_000
+
+const get = (key: string, path: string, headers: Record<string, string> = {}) =>
+  request(path, { headers: { 'X-API-Key': key, ...headers } })
+
+function records(from: number, count: number) {
+  return Array.from({ length: count }, (_, n) => {
+    const i = from + n
+    return {
+      message: `order ${i} ${['paid', 'shipped', 'lost'][i % 3]}`,
+      timestamp: T + ((i * 7919) % 100_000),
+      level: i % 50 === 0 ? 'error' : 'info',
+      service: ['api', 'web'][i % 2],
+      amount: i % 100,
+      ...(i % 10 === 0 && { workspace_id: 'w1' }),
+    }
+  })
+}
+
+/** Every record that GET /logs shows, as the lines of an export are. */
+async function paged(key: string, query: string): Promise<string[]> {
+  const lines: string[] = []
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const path = `/logs?limit=1000&${query}${cursor && `&cursor=${cursor}`}`
+    const page: LogPage = await dataOf<LogPage>(await get(key, path))
+    expect(page.partial).toBe(false)
+    lines.push(...page.logs.map((record) => JSON.stringify(record)))
+    cursor = page.next_cursor
+  }
+  return lines
+}
+
+async function exported(key: string, query = ''): Promise<string[]> {
+  const response = await get(key, `/logs/export?${query}`)
+  expect(response.status).toBe(200)
+  const lines = (await response.text()).split('\n')
+  expect(lines.pop()).toBe('')
+  return lines
+}
+
+const flush = (app: App) =>
+  request(`/flush?app_id=${app.appId}&older_than=7d`, {
+    method: 'POST',
+    headers: { 'X-API-Key': ADMIN_KEY },
+  })
+
+describe('more than fifty thousand records', () => {
+  const COUNT = 51_200
+  let app: App
+  beforeAll(async () => {
+    app = await makeApp('export-large', { shards: 2 })
+    for (let from = 0; from < COUNT; from += 6_400) {
+      expect((await postLogs(app.ingest, records(from, 6_400))).status).toBe(200)
+    }
+  }, 120_000)
+
+  it('are exported as GET /logs pages them, unsealed and in blocks', async () => {
+    const all = await paged(app.read, 'order=asc')
+    expect(all.length).toBe(COUNT)
+    expect(await exported(app.read, 'order=asc')).toEqual(all)
+    expect(await exported(app.read)).toEqual([...all].reverse())
+  }, 120_000)
+
+  it('and are those of the start, while others arrive and blocks are made', async () => {
+    const before = await paged(app.read, '')
+    const response = await get(app.read, '/logs/export')
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+    let text = ''
+    let pieces = 0
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) break
+      text += value
+      if (pieces++ % 100 === 0) {
+        expect((await postLogs(app.ingest, records(COUNT + pieces, 10))).status).toBe(200)
+        expect((await flush(app)).status).toBe(200)
+      }
+    }
+    expect(pieces).toBeGreaterThan(60)
+    expect(text.trimEnd().split('\n')).toEqual(before)
+  }, 120_000)
+})
+
+describe('an export', () => {
+  let app: App
+  let bound: string
+  beforeAll(async () => {
+    app = await makeApp('export-small', { shards: 2 })
+    bound = await makeKey(app.appId, { role: 'read', workspace_id: 'w1' })
+    for (let from = 0; from < 300; from += 100) await postLogs(app.ingest, records(from, 100))
+  })
+
+  it('is filtered, bounded and goes on behind a cursor like GET /logs', async () => {
+    for (const query of ['q=paid', 'level=error&service=api', `since=${T + 30_000}&order=asc`]) {
+      const all = await paged(app.read, query)
+      expect(all.length).toBeGreaterThan(0)
+      expect(await exported(app.read, query)).toEqual(all)
+    }
+    const all = await paged(app.read, '')
+    expect(await exported(app.read, 'limit=7')).toEqual(all.slice(0, 7))
+    const page = await dataOf<LogPage>(await get(app.read, '/logs?limit=50'))
+    expect(await exported(app.read, `cursor=${page.next_cursor}`)).toEqual(all.slice(50))
+    expect(await exported(app.read, 'q=nothing')).toEqual([])
+  })
+
+  it('by a bound key holds its workspace alone', async () => {
+    const own = await exported(bound)
+    expect(own.length).toBe(30)
+    expect(own).toEqual(await paged(app.read, 'workspace_id=w1'))
+    expect((await get(bound, '/logs/export?workspace_id=w2')).status).toBe(403)
+  })
+
+  it('is a file to save, in the form asked for', async () => {
+    const forms: [string, Record<string, string>, string, RegExp][] = [
+      [
+        '',
+        {},
+        'application/x-ndjson',
+        /^attachment; filename="export-small-\d{8}T\d{6}Z\.ndjson"$/,
+      ],
+      ['?format=csv', {}, 'text/csv', /\.csv"$/],
+      ['', { Accept: 'text/csv' }, 'text/csv', /\.csv"$/],
+      ['', { Accept: '*/*' }, 'application/x-ndjson', /\.ndjson"$/],
+      ['?format=ndjson', { Accept: 'text/csv' }, 'application/x-ndjson', /\.ndjson"$/],
+    ]
+    for (const [query, headers, type, name] of forms) {
+      const response = await get(app.read, `/logs/export${query}`, headers)
+      expect(response.headers.get('Content-Type')!.split(';')[0]).toBe(type)
+      expect(response.headers.get('Content-Disposition')).toMatch(name)
+      const lines = (await response.text()).trim().split(/\r?\n/)
+      expect(lines.length).toBe(type === 'text/csv' ? 301 : 300)
+    }
+    const empty = await get(app.read, '/logs/export?format=csv&q=nothing')
+    expect((await empty.text()).split('\r\n')).toEqual([expect.stringMatching(/^id,/), ''])
+  })
+
+  const refuses = (query: string, status: number, text: string) =>
+    it(`refuses ${query}`, async () => {
+      const response = await get(app.read, `/logs/export?${query}`)
+      const { error } = (await response.json()) as { error: { message: string } }
+      expect([response.status, error.message]).toEqual([status, expect.stringContaining(text)])
+    })
+  refuses('format=json', 400, 'ndjson')
+  refuses('limit=0', 400, 'limit')
+  refuses('partial=yes', 400, 'allow')
+  refuses('partial=allow&format=csv', 400, 'ndjson')
+  refuses('colour=red', 400, 'unknown parameter')
+  refuses('cursor=abc', 400, 'cursor')
+  refuses('q=%28', 400, '')
+
+  it('needs a key that may read', async () => {
+    expect((await request('/logs/export')).status).toBe(401)
+    expect((await get(app.ingest, '/logs/export')).status).toBe(403)
+    expect((await request('/logs/export', { method: 'POST' })).status).toBe(405)
+  })
+})
