@@ -106,6 +106,30 @@ describe('a block of many row groups', () => {
   shows({ limit: '10', until: String(T + 100) }, 99, 10, specs.length)
 })
 
+describe('a block with one byte changed, anywhere', () => {
+  it('is read right, or is named', async () => {
+    const world = worldOf()
+    await store(world.shards[0]!, NINE.slice(0, 1), 'hot')
+    const row = world.shards[0]!.rows[0]!
+    if (row.from.kind !== 'block') throw new Error('it is no block')
+    const { bytes } = row.from
+    const parameters = [{}, { q: 'record' }, { q: '3' }, { since: String(T + 1000), q: 'rec*' }]
+    const right = await Promise.all(parameters.map(async (one) => idsOf(await query(world, one))))
+    let corrupt = 0
+    for (let at = 0; at < bytes.length; at += 7) {
+      const changed = bytes.map((byte, i) => (i === at ? byte ^ 0x41 : byte))
+      row.from = { kind: 'block', bytes: changed }
+      for (const [i, one] of parameters.entries()) {
+        const answer = await query(world, one)
+        if (!answer.partial) expect(idsOf(answer), `byte ${at}`).toEqual(right[i])
+        else expect(answer.partial_reasons[0]?.code).toBe('block_corrupt')
+        if (answer.partial) corrupt++
+      }
+    }
+    expect(corrupt).toBeGreaterThan(100)
+  })
+})
+
 describe('the archive', () => {
   it('is read no further than the page needs', async () => {
     const world = worldOf()
