@@ -106,6 +106,68 @@ describe('a block of many row groups', () => {
   shows({ limit: '10', until: String(T + 100) }, 99, 10, specs.length)
 })
 
+describe('a request that nobody waits for any more', () => {
+  it('stops reading', async () => {
+    const world = worldOf()
+    await store(world.shards[0]!, NINE, 'cold')
+    const waiting = new AbortController()
+    world.archive.before = async (_key, nth) => {
+      if (nth === 1) waiting.abort()
+    }
+    const { signal } = waiting
+    const answer = await queryShards(world.env, world.access, planOf({ q: 'record' }), { signal })
+    expect(answer).toMatchObject({ ok: false, error: { message: 'the request was cancelled' } })
+    expect(world.archive.reads.length).toBe(1)
+  })
+
+  it('stops between two rows of messages', async () => {
+    const world = worldOf()
+    const message = 'x'.repeat(60_000)
+    const records = Array.from({ length: 300 }, (_, i) => ({ message: `${message}${i}` }))
+    await store(world.shards[0]!, [records], 'segments')
+    const waiting = new AbortController()
+    setTimeout(() => waiting.abort(), 0)
+    const options = { signal: waiting.signal }
+    const plan = planOf({ q: 'message:/(x*y|x*z)*!/' })
+    expect(await countShards(world.env, world.access, plan, options)).toMatchObject({ ok: false })
+  })
+})
+
+describe('explain', () => {
+  it('tells the fate of every row', async () => {
+    const world = worldOf()
+    world.shards[0]!.isReal = true
+    await store(world.shards[0]!, NINE.slice(0, 1), 'cold')
+    await store(world.shards[0]!, NINE.slice(1, 2), 'hot')
+    await store(world.shards[0]!, NINE.slice(2), 'segments')
+    const fates = async (parameters: Record<string, string>) => {
+      const options = { explain: true }
+      const plan = planOf(parameters)
+      const { explain } = must(await queryShards(world.env, world.access, plan, options))
+      expect(explain?.more).toBe(0)
+      return explain?.lines.map(({ block, records, place, fate }) => [block, records, place, fate])
+    }
+    expect(await fates({ limit: '2' })).toEqual([
+      [7, 3, 'unsealed', 'opened'],
+      [4, 3, 'hot', 'unread'],
+      [1, 3, 'cold', 'unread'],
+    ])
+    expect(await fates({ q: '"record 5"' })).toEqual([
+      [7, 3, 'unsealed', 'opened'],
+      [4, 3, 'hot', 'opened'],
+      [1, 3, 'cold', 'filter'],
+    ])
+    expect(await fates({ until: String(T + 3000), level: 'error' })).toEqual([
+      [7, 3, 'unsealed', 'time'],
+      [4, 3, 'hot', 'values'],
+      [1, 3, 'cold', 'values'],
+    ])
+    const counted = await countShards(world.env, world.access, planOf(), { explain: true })
+    const { explain } = must(counted)
+    expect(explain?.lines.map(({ fate }) => fate)).toEqual(['opened', 'counted', 'counted'])
+  })
+})
+
 describe('a block with one byte changed, anywhere', () => {
   it('is read right, or is named', async () => {
     const world = worldOf()
