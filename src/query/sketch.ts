@@ -16,7 +16,8 @@ export class Resolution {
 
   /** What stands for the numbers of a bin: no further from one bound than from the other. */
   numberOf(bin: number): number {
-    return Math.exp(bin * this.#growth) * (1 - this.relativeError)
+    const number = Math.exp(bin * this.#growth + Math.log(1 - this.relativeError))
+    return Math.min(number, Number.MAX_VALUE)
   }
 
   /** From here on two bins are one. Every sketch has to be told, by `coarsen`. */
