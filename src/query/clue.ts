@@ -34,8 +34,8 @@ export interface Clue {
   /** The attribute whose types tell of their records. */
   key: string | null
   isInDetail: boolean
-  /** False: no record of the block passes. */
-  mayPass(source: ClueSource): boolean
+  /** False: no record of the block passes. null: the filters do not tell. */
+  mayPass: ((source: ClueSource) => boolean) | null
   /** Of a block with so many records. */
   byDetail(detail: BlockDetail, records: number, source: ClueSource): Answer
   /** Of records of a pattern; null: without one. */
@@ -52,7 +52,7 @@ const SILENT: Clue = {
   column: null,
   key: null,
   isInDetail: false,
-  mayPass: () => true,
+  mayPass: null,
   byDetail: () => 'some',
   byPattern: () => 'some',
   byValue: () => 'some',
@@ -79,6 +79,9 @@ export function clueOf(leaf: Leaf): Clue {
 
 const holdsAll = (source: ClueSource, tokens: Hash[]): boolean =>
   tokens.every((token) => source.mayHold('words', token))
+
+const mayHoldAll = (tokens: Hash[]): Clue['mayPass'] =>
+  tokens.length > 0 ? (source) => holdsAll(source, tokens) : null
 
 /** Records without a pattern may have one that the block did not keep, unless it kept all. */
 const keepsAll = ({ patterns }: BlockDetail) => patterns.length < PATTERNS_MAX
@@ -128,7 +131,7 @@ function textClue({ in: where, test }: Extract<Leaf, { kind: 'text' }>): Clue {
     ...SILENT,
     cost: 4,
     isInDetail: true,
-    mayPass: (source) => holdsAll(source, tokens),
+    mayPass: mayHoldAll(tokens),
     byPattern: (id, _, source) => {
       const verdict = id === null ? 'look' : verdictOf(id, source)
       if (verdict === 'every') return 'every'
@@ -144,7 +147,7 @@ function severityClue(name: SeverityColumn, test: ValueTest): Clue {
     ...SILENT,
     cost: 5,
     isInDetail: true,
-    mayPass: (source) => holdsAll(source, tokens),
+    mayPass: mayHoldAll(tokens),
     byDetail: ({ lacking }, records) => ofAbsent(test, lacking?.[name], records),
   }
 }
@@ -163,7 +166,7 @@ function columnClue(column: TextColumn, test: ValueTest): Clue {
     cost: id ? 1 : 2,
     column,
     isInDetail: true,
-    mayPass: (source) => (id ? source.mayHold('ids', id) : holdsAll(source, asText)),
+    mayPass: id ? (source) => source.mayHold('ids', id) : mayHoldAll(asText),
     byDetail: ({ values, lacking }, records) => {
       const known = values[column]
       const answer = ofAbsent(test, known?.absent ?? lacking?.[column], records)
@@ -182,7 +185,8 @@ function memberClue(field: Exclude<Field, { in: 'column' }>, test: ValueTest): C
   const mayBeText = (source: ClueSource) => holdsAll(source, asText)
   const mayBeOther = (source: ClueSource) => other !== null && holdsAll(source, other.tokens)
   const mayPass = (source: ClueSource) => mayBeOther(source) || mayBeText(source)
-  const clue: Clue = { ...SILENT, cost: 5, mayPass }
+  const isTold = asText.length > 0 && other?.tokens.length !== 0
+  const clue: Clue = { ...SILENT, cost: 5, mayPass: isTold ? mayPass : null }
   if (field.in !== 'attr' && field.in !== 'bare') return clue
 
   const { name, beginnings } = pathOf(field.name)

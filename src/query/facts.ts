@@ -62,7 +62,8 @@ export class Facts implements ClueSource {
   readonly #mayPass = new Map<Clue, boolean>()
   readonly #byDetail = new Map<Clue, Answer>()
   /** What the tree says of a level, where nothing else is known. */
-  #byLevel: (Answer | undefined)[] = []
+  readonly #everyByLevel: (boolean | undefined)[] = []
+  readonly #noneByLevel: (boolean | undefined)[] = []
 
   constructor(prepared: Prepared, row: PruneRow, source: PruneSource) {
     this.#prepared = prepared
@@ -75,13 +76,13 @@ export class Facts implements ClueSource {
   /** From here on the filters are asked. */
   askFilters(): void {
     this.#asksFilters = true
-    this.#byLevel = []
+    this.#forget()
   }
 
   /** False where the block has none. */
   readDetail(): boolean {
-    this.detail = this.#source.detail()
-    this.#byLevel = []
+    this.detail ??= this.#source.detail()
+    this.#forget()
     return this.detail !== null
   }
 
@@ -109,24 +110,36 @@ export class Facts implements ClueSource {
   answer(cell: Cell): Answer {
     const place = this.place(cell.span)
     if (place === 'outside') return 'none'
-    const answer = this.#ofTree(cell)
-    return place === 'cut' && answer === 'every' ? 'some' : answer
+    if (place === 'inside' && this.#isEvery(cell)) return 'every'
+    return this.#isNone(cell) ? 'none' : 'some'
   }
 
   /** Surely no record of these matches. */
   holdsNone(cells: Iterable<Cell> = levelCells(this)): boolean {
-    for (const cell of cells) if (this.answer(cell) !== 'none') return false
+    for (const cell of cells) {
+      if (this.place(cell.span) !== 'outside' && !this.#isNone(cell)) return false
+    }
     return true
   }
 
-  /** Whether the detail could say that nothing matches: of leaves it tells of, the best is taken. */
-  get mayBeNoneByDetail(): boolean {
-    if (this.place() === 'cut') return true
+  /** Whether the filters could say that nothing matches, if they ruled out all they tell of. */
+  get filtersMayRuleOut(): boolean {
+    const isTold = (clue: Clue) => clue.mayPass !== null
+    return this.#couldBeNone(isTold, () => false)
+  }
+
+  /** The same of the detail, which may also say that everything matches. */
+  get detailMayRuleOut(): boolean {
+    const isTold = (clue: Clue) => clue.isInDetail
+    return this.place() === 'cut' || this.#couldBeNone(isTold, isTold)
+  }
+
+  #couldBeNone(couldBeNone: (clue: Clue) => boolean, couldBeEvery: (clue: Clue) => boolean) {
     for (const cell of levelCells(this)) {
       const certain = this.#certain(cell)
       const best: Certain<Clue> = {
-        isNone: (clue) => clue.isInDetail || certain.isNone(clue),
-        isEvery: (clue) => clue.isInDetail || certain.isEvery(clue),
+        isNone: (clue) => couldBeNone(clue) || certain.isNone(clue),
+        isEvery: (clue) => couldBeEvery(clue) || certain.isEvery(clue),
       }
       if (!isNone(this.#prepared.tree, best)) return false
     }
@@ -142,16 +155,29 @@ export class Facts implements ClueSource {
     return this.#source.patternText(id)
   }
 
-  #ofTree(cell: Cell): Answer {
-    const isPlain = cell.pattern === undefined && !cell.value && !cell.type
+  #isNone(cell: Cell): boolean {
+    return this.#kept(this.#noneByLevel, cell, () =>
+      isNone(this.#prepared.tree, this.#certain(cell)),
+    )
+  }
+
+  #isEvery(cell: Cell): boolean {
+    return this.#kept(this.#everyByLevel, cell, () =>
+      isEvery(this.#prepared.tree, this.#certain(cell)),
+    )
+  }
+
+  /** Of the minutes of a level the tree says the same. */
+  #kept(known: (boolean | undefined)[], cell: Cell, ask: () => boolean): boolean {
+    if (cell.pattern !== undefined || cell.value || cell.type) return ask()
     const at = cell.level ?? this.levels.length
-    const known = isPlain ? this.#byLevel[at] : undefined
-    if (known !== undefined) return known
-    const certain = this.#certain(cell)
-    const { tree } = this.#prepared
-    const answer = isNone(tree, certain) ? 'none' : isEvery(tree, certain) ? 'every' : 'some'
-    if (isPlain) this.#byLevel[at] = answer
-    return answer
+    known[at] ??= ask()
+    return known[at]
+  }
+
+  #forget(): void {
+    this.#noneByLevel.length = 0
+    this.#everyByLevel.length = 0
   }
 
   #certain(cell: Cell): Certain<Clue> {
@@ -163,7 +189,7 @@ export class Facts implements ClueSource {
   }
 
   #passesFilters(clue: Clue): boolean {
-    if (!this.#asksFilters) return true
+    if (!this.#asksFilters || clue.mayPass === null) return true
     let known = this.#mayPass.get(clue)
     if (known === undefined) {
       known = clue.mayPass(this)

@@ -66,9 +66,12 @@ export function prune(prepared: Prepared, row: PruneRow, source: PruneSource): F
   const facts = new Facts(prepared, row, source)
   if (facts.place() === 'outside') return 'time'
   if (facts.holdsNone()) return 'values'
+  if (facts.filtersMayRuleOut) {
+    facts.askFilters()
+    if (facts.holdsNone()) return 'filter'
+  }
+  if (!facts.detailMayRuleOut || !facts.readDetail()) return 'open'
   facts.askFilters()
-  if (facts.holdsNone()) return 'filter'
-  if (!facts.mayBeNoneByDetail || !facts.readDetail()) return 'open'
   if (facts.holdsNone()) return 'values'
   for (const { cells, fate } of facts.partitions()) if (facts.holdsNone(cells)) return fate
   return 'open'
