@@ -32,13 +32,13 @@ const LOCATION_HINTS = [
 ] as const satisfies DurableObjectLocationHint[]
 
 const name = z.string().trim().min(1).max(NAME_CHARS_MAX)
-const NewAppBody = z.strictObject({
+export const NewAppBody = z.strictObject({
   app_id: z.string().regex(APP_ID, `must match ${APP_ID.source}`),
   name: name.optional(),
   shards: z.int().min(1).max(SHARDS_MAX).default(1),
   location_hint: z.enum(LOCATION_HINTS).optional(),
 })
-const NewKeyBody = z
+export const NewKeyBody = z
   .strictObject({
     role: z.enum(['ingest', 'read', 'admin']),
     name: name.optional(),

@@ -17,24 +17,24 @@ import {
 } from '../tenant/jobs.ts'
 import { askRegistry } from '../tenant/keys.ts'
 import { type CountAnswer, countShards } from '../tenant/read.ts'
+import { filterBody } from '../tenant/settings.ts'
 import { parseTimeParameter } from '../time.ts'
 import { mapped, readBody, shaped } from './admin-door.ts'
 import { answer, type HonoEnv } from './answer.ts'
 import { type Access, accessFor, authenticate, authorize, type Caller } from './auth.ts'
 
 const time = z.union([z.string(), z.number()], 'must be a time: a text or a number')
-const DeleteBody = z.strictObject({
-  /** An object; planFilter says what is wrong with it. */
-  filter: z.unknown().optional(),
+export const DeleteBody = z.strictObject({
+  filter: filterBody.optional(),
   dry_run: z.boolean().optional(),
   confirm: z.literal('all').optional(),
 })
-const PruneBody = z.strictObject({
+export const PruneBody = z.strictObject({
   before: time,
   dry_run: z.boolean().optional(),
   confirm: z.literal('all').optional(),
 })
-const FlushBody = z.strictObject({
+export const FlushBody = z.strictObject({
   app_id: z.string().min(1).optional(),
   older_than: time.optional(),
 })

@@ -10,6 +10,7 @@ import { aroundRoutes } from './around-routes.ts'
 import { NOT_CONFIGURED } from './auth.ts'
 import { countRoutes } from './count-routes.ts'
 import { dataRoutes } from './data-routes.ts'
+import { docsRoutes } from './docs-routes.ts'
 import { ingestRoutes, OTLP_PATH } from './ingest-routes.ts'
 import { otlpFailure, otlpMediaOf } from './otlp-answer.ts'
 import { queryRoutes } from './query-routes.ts'
@@ -37,6 +38,7 @@ export function createApp(): Hono<HonoEnv> {
   app.route('/', aroundRoutes)
   app.route('/', adminRoutes)
   app.route('/', dataRoutes)
+  app.route('/', docsRoutes)
   app.notFound((c) => {
     const allowed = methodsOf(app, c.req.path)
     if (allowed.length === 0)

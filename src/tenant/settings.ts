@@ -80,9 +80,11 @@ const columnsBody = z
     `at most ${OWN_NAMES_MAX} attribute names in all`,
   )
 
+/** A filter in a body: planFilter says what is wrong with it, and zod would drop a member called __proto__. */
+export const filterBody = z.unknown().meta({ $ref: '#/components/schemas/RecordFilter' })
+
 const ruleBody = z.strictObject({
-  /** planFilter says what is wrong with it: zod would drop a member called __proto__. */
-  filter: z.unknown().optional(),
+  filter: filterBody.optional(),
   days: z.int().min(1).max(RETENTION_DAYS_MAX),
 })
 
