@@ -69,7 +69,7 @@ async function* piecesOf(
       if (!next.value.ok) {
         const { error } = next.value
         if (piece !== '' || lines.errorLine) yield piece + (lines.errorLine?.(error) ?? '')
-        throw new Error(`${error.code}: ${error.message}`, { cause: error })
+        throw new Error(`the export ended with ${JSON.stringify(error)}`)
       }
       step = next.value.data
     }

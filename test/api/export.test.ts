@@ -1,6 +1,7 @@
 // GET /logs/export over HTTP: the same records as GET /logs, while others arrive and blocks are sealed.
 
-import { beforeAll, describe, expect, it } from 'vitest'
+import { env } from 'cloudflare:workers'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import {
   ADMIN_KEY,
   type App,
@@ -12,6 +13,7 @@ import {
   request,
 } from '../flow/client.ts'
 
+const { ARCHIVE } = env as unknown as { ARCHIVE: R2Bucket }
 const T = 1_720_000_000_000
 
 const get = (key: string, path: string, headers: Record<string, string> = {}) =>
@@ -52,8 +54,8 @@ async function exported(key: string, query = ''): Promise<string[]> {
   return lines
 }
 
-const flush = (app: App) =>
-  request(`/flush?app_id=${app.appId}&older_than=7d`, {
+const flush = (app: App, olderThan = '7d') =>
+  request(`/flush?app_id=${app.appId}&older_than=${olderThan}`, {
     method: 'POST',
     headers: { 'X-API-Key': ADMIN_KEY },
   })
@@ -93,6 +95,63 @@ describe('more than fifty thousand records', () => {
     expect(pieces).toBeGreaterThan(60)
     expect(text.trimEnd().split('\n')).toEqual(before)
   }, 120_000)
+})
+
+describe('an archive that lost an object', () => {
+  const COUNT = 12_000
+  let app: App
+  beforeAll(async () => {
+    app = await makeApp('export-loses')
+    for (let from = 0; from < COUNT; from += 6_000) {
+      const logs = records(from, 6_000).map((one, i) => ({ ...one, timestamp: T + from + i }))
+      await postLogs(app.ingest, logs)
+      expect((await flush(app, '0s')).status).toBe(200)
+      await vi.waitFor(
+        async () => {
+          const { objects } = await ARCHIVE.list({ prefix: 'export-loses/' })
+          expect(objects.length).toBe(1 + from / 6_000)
+        },
+        { timeout: 20_000, interval: 100 },
+      )
+    }
+    const { objects } = await ARCHIVE.list({ prefix: 'export-loses/' })
+    const oldest = objects.sort((a, b) => a.uploaded.getTime() - b.uploaded.getTime())[0]!
+    await ARCHIVE.delete(oldest.key)
+  }, 60_000)
+
+  it('breaks an export off, which no client can take for whole', async () => {
+    const response = await get(app.read, '/logs/export?limit=7000')
+    expect(response.status).toBe(200)
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+    let text = ''
+    const reading = (async () => {
+      for (;;) {
+        const { done, value } = await reader.read()
+        if (done) return
+        text += value
+      }
+    })()
+    await expect(reading).rejects.toThrow()
+    const lines = text.trimEnd().split('\n')
+    expect(lines.length).toBe(5_001)
+    expect(JSON.parse(lines.at(-1)!)).toMatchObject({
+      error: { code: 'unavailable', details: { partial_reasons: [{ code: 'block_missing' }] } },
+    })
+  }, 60_000)
+
+  it('is answered 503 where nothing was sent yet', async () => {
+    const response = await get(app.read, '/logs/export?order=asc')
+    expect(response.status).toBe(503)
+    expect(await response.json()).toMatchObject({ ok: false, error: { code: 'unavailable' } })
+  }, 60_000)
+
+  it('is told of in the last line of an export that may go past it', async () => {
+    const lines = await exported(app.read, 'partial=allow')
+    expect(lines.length).toBe(6_001)
+    expect(JSON.parse(lines.at(-1)!).error.details.partial_reasons).toEqual([
+      { code: 'block_missing', shard: 0, block: 1 },
+    ])
+  }, 60_000)
 })
 
 describe('an export', () => {
