@@ -40,6 +40,7 @@ const WORLD =
 const RUNTIME_DEPENDENCIES = ['hono', 'hyparquet', 'hyparquet-writer', 're2js', 'zod']
 const DEVELOPMENT_DEPENDENCIES = [
   '@biomejs/biome',
+  '@cfworker/json-schema',
   '@cloudflare/vitest-plugin',
   '@cloudflare/workers-types',
   '@opentelemetry/api',
@@ -48,6 +49,7 @@ const DEVELOPMENT_DEPENDENCIES = [
   '@opentelemetry/otlp-transformer',
   '@opentelemetry/resources',
   '@opentelemetry/sdk-logs',
+  '@seriousme/openapi-schema-validator',
   '@types/node',
   'fast-check',
   'protobufjs',

@@ -4,6 +4,7 @@ import { adminRoutes } from '../../src/api/admin-routes.ts'
 import type { Env } from '../../src/env.ts'
 import { err } from '../../src/result.ts'
 import { makeKey } from '../../src/tenant/keys.ts'
+import { checkDescribed } from '../described.ts'
 
 const env = bound as Env
 const OWNER = 'test-admin-key'
@@ -30,7 +31,9 @@ async function send(line: string, sent: Sent = {}) {
   const init: RequestInit = { method, headers: { ...(key && { 'X-API-Key': key }), ...headers } }
   if (raw !== undefined) init.body = raw
   else if (body !== undefined) init.body = JSON.stringify(body)
-  const response = await adminRoutes.fetch(new Request(`http://logs${path}`, init), sent.env ?? env)
+  const url = `http://logs${path}`
+  const response = await adminRoutes.fetch(new Request(url, init), sent.env ?? env)
+  await checkDescribed(method, url, response)
   return {
     status: response.status,
     headers: response.headers,

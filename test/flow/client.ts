@@ -2,6 +2,7 @@
 
 import { exports } from 'cloudflare:workers'
 import { expect } from 'vitest'
+import { checkDescribed } from '../described.ts'
 
 export const ADMIN_KEY = 'test-admin-key'
 
@@ -11,9 +12,13 @@ export interface App {
   read: string
 }
 
-export function request(path: string, init: RequestInit = {}): Promise<Response> {
+/** Every answer is held to its description. */
+export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   const { default: worker } = exports as unknown as { default: Fetcher }
-  return worker.fetch(`http://logs.test${path}`, init)
+  const url = `http://logs.test${path}`
+  const response = await worker.fetch(url, init)
+  await checkDescribed(init.method ?? 'GET', url, response)
+  return response
 }
 
 export interface LogPage {
