@@ -9,6 +9,7 @@ import { planQuery } from '../../src/query/plan.ts'
 import { err } from '../../src/result.ts'
 import { type Export, type ExportStep, exportSteps } from '../../src/tenant/export.ts'
 import { queryShards } from '../../src/tenant/read.ts'
+import { QUERY_BUDGET } from '../../src/tenant/reader.ts'
 import type { RecordSpec } from '../batches.ts'
 import { must, store, type World, worldOf } from './model-world.ts'
 
@@ -144,6 +145,25 @@ describe('an export', () => {
     expect(round).toBeGreaterThan(4)
     expect(ids).toEqual(before)
   }, 60_000)
+
+  it('goes on where the budget of one query ends', async () => {
+    const world = await mixed(4, 300)
+    const parameters = { q: '"record 7"', order: 'asc' }
+    const all = await pagedIds(world, parameters)
+    const { blocks } = QUERY_BUDGET
+    QUERY_BUDGET.blocks = 3
+    try {
+      const export_ = run(world, { plan: planOf(parameters) })
+      expect(await idsOf(export_)).toEqual({ ids: all, gaps: [] })
+      expect(export_.waits).toEqual([])
+      const asked = world.asked.length
+      await idsOf(run(world, { plan: planOf(parameters) }))
+      // More than one page for each shard: the budget did end some.
+      expect(world.asked.length - asked).toBeGreaterThan(4)
+    } finally {
+      QUERY_BUDGET.blocks = blocks
+    }
+  })
 
   it('ends after limit= records', async () => {
     const world = await mixed(2, 1000)
