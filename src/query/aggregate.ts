@@ -105,17 +105,10 @@ export class AggregateCounter implements Counter {
     const add = (i: number, number: number | null) => {
       const place = places ? places[i]! : 0
       if (place < 0) return
-      for (const group of groups.of(i)) {
-        if (group === null) continue
-        group.count++
-        let series = group.series.get(place)
-        if (!series) {
-          series = this.#keeping.series()
-          group.series.set(place, series)
-        }
-        series.count++
-        if (number !== null) this.#keeping.add(series, number)
-      }
+      const group = groups.first(i)
+      if (group) this.#add(group, place, number)
+      const others = groups.others(i)
+      if (others) for (const other of others) if (other) this.#add(other, place, number)
     }
     if (!this.#value) {
       for (let i = 0; i < rows.length; i++) add(i, null)
@@ -132,37 +125,47 @@ export class AggregateCounter implements Counter {
 
   absorb(): void {}
 
-  /** The groups of each row; null: one that found no place. */
-  #groupsOf(stored: StoredBatch, rows: number[]): { of(i: number): (Group | null)[] } {
-    if (this.#by.length === 0) {
-      const all = [this.#groupFor([])]
-      return { of: () => all }
+  #add(group: Group, place: number, number: number | null): void {
+    group.count++
+    let series = group.series.get(place)
+    if (!series) {
+      series = this.#keeping.series()
+      group.series.set(place, series)
     }
+    series.count++
+    if (number !== null) this.#keeping.add(series, number)
+  }
+
+  /** The group of a row, and the others that it has by an array; null: one that found no place. */
+  #groupsOf(stored: StoredBatch, rows: number[]) {
     const fields = this.#by.map((reader) => reader.values(stored, rows))
-    const known = new Map<number, (Group | null)[]>()
-    const groupAt = (codes: number[]) => {
-      // Codes begin at -1; a batch has too few values for the product to be no whole number any more.
-      const place = codes.reduce(
-        (sum, code, f) => sum * (fields[f]!.values.length + 1) + code + 1,
-        0,
-      )
+    const known = new Map<number, Group | null>()
+    const groupAt = (place: number, codesOf: () => number[]): Group | null => {
       let group = known.get(place)
-      if (!group) {
-        const values = codes.map((code, f) => (code < 0 ? null : fields[f]!.values[code]!))
-        group = [this.#groupFor(values)]
+      if (group === undefined) {
+        const values = codesOf().map((code, f) => (code < 0 ? null : fields[f]!.values[code]!))
+        group = this.#groupFor(values)
         known.set(place, group)
       }
       return group
     }
-    const hasMore = fields.some(({ more }) => more !== null)
-    const codes = new Array<number>(fields.length)
+    // Codes begin at -1; a batch has too few values for the product to be no whole number any more.
+    const next = (place: number, f: number, code: number) =>
+      place * (fields[f]!.values.length + 1) + code + 1
     return {
-      of: (i) => {
-        if (hasMore && fields.some(({ more }) => more?.has(i))) {
-          return combinationsOf(fields, i).flatMap(groupAt)
-        }
-        for (let f = 0; f < fields.length; f++) codes[f] = fields[f]!.codes[i]!
-        return groupAt(codes)
+      first: (i: number): Group | null => {
+        let place = 0
+        for (let f = 0; f < fields.length; f++) place = next(place, f, fields[f]!.codes[i]!)
+        return groupAt(place, () => fields.map(({ codes }) => codes[i]!))
+      },
+      others: (i: number): (Group | null)[] | null => {
+        if (!fields.some(({ more }) => more?.has(i))) return null
+        return combinationsOf(fields, i)
+          .slice(1)
+          .map((codes) => {
+            const place = codes.reduce((place, code, f) => next(place, f, code), 0)
+            return groupAt(place, () => codes)
+          })
       },
     }
   }

@@ -4,7 +4,7 @@
 import type { Needed } from '../block/parquet.ts'
 import type { StoredBatch } from '../block/stored.ts'
 import { type Ask, type Buckets, type Counted, keyValue, readFacetKey } from './ask.ts'
-import { FieldReader, type FieldValues } from './field-values.ts'
+import { FieldReader } from './field-values.ts'
 import { Groups, MISSING, OTHERS } from './groups.ts'
 import { NOTHING_NEEDED, type Sink } from './merge.ts'
 import { bothNeeded } from './scan.ts'
@@ -60,15 +60,6 @@ export function bucketsOf(
   return places
 }
 
-/** Calls with each row's values: the place of the row among those asked, and the code of a value. */
-export function eachValue(
-  { codes, more }: FieldValues,
-  call: (i: number, code: number) => void,
-): void {
-  for (let i = 0; i < codes.length; i++) if (codes[i]! >= 0) call(i, codes[i]!)
-  if (more) for (const [i, others] of more) for (const code of others) call(i, code)
-}
-
 export interface HistogramView {
   buckets: { time: number; count: number; values?: Record<string, number>; other?: number }[]
   values?: { value: string | null; count: number }[]
@@ -98,16 +89,16 @@ export class HistogramCounter implements Counter {
     if (!this.#reader) return
     const found = this.#reader.values(stored, rows)
     const groups = this.#groups
-    const lines: number[] = []
-    eachValue(found, (i, code) => {
-      if (places[i]! < 0) return
-      lines[code] ??= groups.lineOf(found.values[code]!)
-      groups.add(lines[code], places[i]!, 1)
-    })
-    const { codes } = found
-    for (let i = 0; i < codes.length; i++) {
-      if (codes[i]! < 0 && places[i]! >= 0) groups.add(MISSING, places[i]!, 1)
+    const { values, codes, more } = found
+    // A value takes a line when one of its records lies in a bucket.
+    const lines = new Int32Array(values.length).fill(-1)
+    const add = (code: number, place: number) => {
+      if (place < 0) return
+      if (code >= 0 && lines[code]! < 0) lines[code] = groups.lineOf(values[code]!)
+      groups.add(code < 0 ? MISSING : lines[code]!, place, 1)
     }
+    for (let i = 0; i < codes.length; i++) add(codes[i]!, places[i]!)
+    if (more) for (const [i, others] of more) for (const code of others) add(code, places[i]!)
   }
 
   /** Catalogs count by fields that have one value a record, so all values together are the records. */
@@ -201,17 +192,15 @@ export class FacetsCounter implements Counter {
   count(stored: StoredBatch, rows: number[]): void {
     this.records += rows.length
     for (const { reader, groups } of this.#fields) {
-      const found = reader.values(stored, rows)
-      const counts = new Float64Array(found.values.length)
-      eachValue(found, (_, code) => {
-        counts[code]!++
-      })
-      for (const [code, value] of found.values.entries()) {
-        groups.add(groups.lineOf(value), 0, counts[code]!)
+      const { values, codes, more } = reader.values(stored, rows)
+      // By code + 1: those without a value come first.
+      const counts = new Uint32Array(values.length + 1)
+      for (let i = 0; i < codes.length; i++) counts[codes[i]! + 1]!++
+      if (more) for (const others of more.values()) for (const code of others) counts[code + 1]!++
+      groups.add(MISSING, 0, counts[0]!)
+      for (const [code, value] of values.entries()) {
+        if (counts[code + 1]! > 0) groups.add(groups.lineOf(value), 0, counts[code + 1]!)
       }
-      let missing = 0
-      for (const code of found.codes) if (code < 0) missing++
-      groups.add(MISSING, 0, missing)
     }
   }
 
