@@ -2,6 +2,7 @@
 
 import { type Context, Hono } from 'hono'
 import { CONTEXT_DEFAULT, CONTEXT_MAX, TRACE_LIMIT_DEFAULT, TRACE_LIMIT_MAX } from '../limits.ts'
+import type { ParameterName } from '../query/parameter-table.ts'
 import {
   BadParameter,
   type Given,
@@ -30,7 +31,7 @@ aroundRoutes.get('/logs/export', async (c) => {
   const reader = await readAccess(c)
   if (!reader.ok) return answer(c, reader)
   const { access, scope } = reader.data
-  const own = ['format', 'partial']
+  const own: ParameterName[] = ['format', 'partial']
   const plan = planQuery(parametersOf(c), scope, Date.now(), own, EXPORT_BOUNDS)
   if (!plan.ok) return answer(c, plan)
   const format = formatOf(c, EXPORT_FORMATS)
@@ -75,7 +76,7 @@ aroundRoutes.get(`/logs/${RECORD_ID}/context`, async (c) => {
   const reader = await readAccess(c)
   if (!reader.ok) return answer(c, reader)
   const { access, scope } = reader.data
-  const own = ['before', 'after', 'scope', 'format']
+  const own: ParameterName[] = ['before', 'after', 'scope', 'format']
   const plan = planAll(parametersOf(c), scope, Date.now(), own)
   if (!plan.ok) return answer(c, plan)
   const wish = refusing(() => readWish(givenOf(c)))
@@ -102,7 +103,15 @@ function readWish(given: Given): ContextWish {
   }
 }
 
-const TRACE_PARAMETERS = ['app_id', 'since', 'until', 'limit', 'cursor', 'format', 'explain']
+const TRACE_PARAMETERS: readonly ParameterName[] = [
+  'app_id',
+  'since',
+  'until',
+  'limit',
+  'cursor',
+  'format',
+  'explain',
+]
 const TRACE_BOUNDS = { max: TRACE_LIMIT_MAX, otherwise: TRACE_LIMIT_DEFAULT }
 
 aroundRoutes.get('/traces/:trace_id', async (c) => {
@@ -114,7 +123,7 @@ aroundRoutes.get('/traces/:trace_id', async (c) => {
   const given = refusing(() => readTraceGiven(parametersOf(c)))
   if (!given.ok) return answer(c, given)
   const parameters = [...given.data, ['trace_id', traceId.data], ['order', 'asc']] as const
-  const own = ['format', 'explain']
+  const own: ParameterName[] = ['format', 'explain']
   const plan = planQuery(
     parameters.map(([name, text]) => [name, text]),
     scope,
@@ -137,7 +146,7 @@ aroundRoutes.get('/traces/:trace_id', async (c) => {
 /** A trace is shown whole: what narrows it is GET /logs with `trace_id`. */
 function readTraceGiven(parameters: Iterable<[string, string]>): Given {
   const given = readGiven(parameters, TRACE_PARAMETERS)
-  const other = [...given.keys()].find((name) => !TRACE_PARAMETERS.includes(name))
+  const other = [...given.keys()].find((name) => !TRACE_PARAMETERS.some((known) => known === name))
   if (other === undefined) return given
   const text = `a trace is shown whole: ask GET /logs?trace_id=… with ${JSON.stringify(other)}`
   throw new BadParameter(other, text)

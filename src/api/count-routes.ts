@@ -14,6 +14,7 @@ import {
   readHistogram as readHistogramRequest,
   readPatterns as readPatternsRequest,
 } from '../query/count-parameters.ts'
+import type { ParameterName } from '../query/parameter-table.ts'
 import { planAll } from '../query/plan.ts'
 import type { Result } from '../result.ts'
 import {
@@ -32,7 +33,7 @@ export const countRoutes = new Hono<HonoEnv>()
 interface Door<Request> {
   path: string
   /** Its parameters beside those that choose records. */
-  parameters: string[]
+  parameters: readonly ParameterName[]
   read(parameters: Iterable<[string, string]>, nowMs: number): Result<Request>
   count(env: Env, counts: Counts, request: Request): Promise<Result<unknown>>
 }

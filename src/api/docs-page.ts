@@ -100,8 +100,9 @@ function parametersOf(parameters: Json[]): string {
   if (parameters.length === 0) return ''
   const rows = parameters.map(({ name, in: where, required, description, schema, explode }) => {
     const shown = explode ? 'attr.<name>' : name
-    const isNeeded = required ? ' <em>needed</em>' : ''
-    return `<tr><td><code>${escaped(shown)}</code><br><small>${escaped(where)}${isNeeded}</small><td>${prose(description)} <small>${explode ? '' : valuesOf(schema as Json)}</small>`
+    const place = where === 'query' ? '' : `<br><small>${escaped(where)}</small>`
+    const isNeeded = required ? '<em>Needed.</em> ' : ''
+    return `<tr><td><code>${escaped(shown)}</code>${place}<td>${isNeeded}${prose(description)} <small>${explode ? '' : valuesOf(schema as Json)}</small>`
   })
   return `<details${parameters.length < 8 ? ' open' : ''}><summary>${parameters.length} parameters</summary>
 <table>${rows.join('\n')}</table></details>`
@@ -128,17 +129,20 @@ function bodyOf({ content, required }: Json): string {
 }
 
 function answersOf(responses: OpenapiOperation['responses']): string {
-  const rows = Object.entries(responses).map(([status, { description, content, headers }]) => {
-    const media = Object.entries((content ?? {}) as Record<string, { schema?: JsonSchema }>)
-    const forms = media.map(
-      ([name, { schema }]) =>
-        `<code>${escaped(name)}</code>${schema ? ` ${typeOf(schema, '')}` : ''}`,
-    )
-    const named = Object.keys((headers ?? {}) as Json).map((name) => `<code>${name}</code>`)
-    const isGood = status === '200'
-    return `<tr><td><code>${status}</code><td>${isGood && forms.length > 0 ? forms.join('<br>') : prose(description)}${named.length > 0 ? ` <small>headers ${named.join(', ')}</small>` : ''}`
+  const { 200: good = {}, ...bad } = responses
+  const media = Object.entries((good.content ?? {}) as Record<string, { schema?: JsonSchema }>)
+  const forms = media.map(([name, { schema }]) => {
+    const data = (schema?.properties as Json | undefined)?.data as JsonSchema | undefined
+    const type = data ? `{ ok: true, data: ${typeOf(data, '')} }` : schema && typeOf(schema, '')
+    return `<code>${escaped(name)}${type ? ` ${type}` : ''}</code>`
   })
-  return `<table>${rows.join('\n')}</table>`
+  const headers = Object.keys((good.headers ?? {}) as Json).map((name) => `<code>${name}</code>`)
+  const told = headers.length > 0 ? `<br><small>Headers ${headers.join(', ')}</small>` : ''
+  const failures = Object.entries(bad).map(
+    ([status, { description }]) => `<code>${status}</code> ${prose(description)}`,
+  )
+  return `<table><tr><td>Answer<td>${forms.join('<br>')}${told}
+${failures.length > 0 ? `<tr><td>Errors<td>${failures.join(' · ')}` : ''}</table>`
 }
 
 const schemaOf = ([name, schema]: [string, JsonSchema]) => `<article id="schema-${name}">
@@ -221,6 +225,7 @@ td { padding: .35rem .5rem .35rem 0; border-top: 1px solid var(--line); vertical
   overflow-wrap: anywhere }
 td:first-child { width: 11rem }
 td code { white-space: pre-wrap }
+td:first-child code { font-weight: 600 }
 summary { cursor: pointer; color: var(--dim) }
 b.get { color: #1a7f37 } b.post { color: #9a6700 } b.patch { color: #8250df } b.delete { color: #cf222e }
 @media (prefers-color-scheme: dark) {

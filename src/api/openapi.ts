@@ -97,6 +97,8 @@ const KEY_OF = {
   ADMIN_KEY: '$ADMIN_KEY',
 }
 
+const LINE_CHARS = 80
+
 /** The example as a command. Its parameters are written plainly, and curl encodes them. */
 function curlOf({ method, example, needs, body, answer }: Operation): string {
   const [path = '', query = ''] = example.split('?')
@@ -114,7 +116,8 @@ function curlOf({ method, example, needs, body, answer }: Operation): string {
   }
   if (isGet) words.push(...given.map((parameter) => `--data-urlencode '${parameter}'`))
   if (body) words.push(`-d '${JSON.stringify(body.example)}'`)
-  return words.join(' ')
+  const line = words.join(' ')
+  return line.length <= LINE_CHARS ? line : line.replaceAll(/ (?=-H|--data|-d )/g, ' \\\n  ')
 }
 
 function needsText(needs: Operation['needs']): string {

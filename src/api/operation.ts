@@ -67,10 +67,10 @@ export const INGEST: ErrorCode[] = [
 
 /** Parameters of the table, some of which say something else at this door. */
 export const ofTable = (
-  names: readonly string[],
+  names: readonly ParameterName[],
   own: Partial<Record<ParameterName, Parameter>> = {},
 ): DoorParameter[] =>
-  (names as ParameterName[]).map((name) => ({
+  names.map((name) => ({
     name,
     in: 'query',
     ...(own[name] ?? PARAMETERS[name]),

@@ -15,6 +15,7 @@ import { parseTimeParameter, type Time } from '../time.ts'
 import type { AggregateFunction } from './aggregate.ts'
 import type { GroupField } from './ask.ts'
 import { type Cut, readInterval } from './buckets.ts'
+import type { ParameterName } from './parameter-table.ts'
 import { BadParameter, type Given, quote, readWhole, refusing } from './parameters.ts'
 import { parseFieldName } from './search.ts'
 
@@ -54,11 +55,17 @@ export interface AggregateRequest {
   limit: number
 }
 
-export const HISTOGRAM_PARAMETERS = ['interval', 'buckets', 'by', 'limit']
-export const FACETS_PARAMETERS = ['fields', 'limit']
-export const FIELDS_PARAMETERS = ['limit']
-export const PATTERNS_PARAMETERS = ['buckets', 'limit', 'compare']
-export const AGGREGATE_PARAMETERS = ['value', 'by', 'fn', 'interval', 'limit']
+export const HISTOGRAM_PARAMETERS: readonly ParameterName[] = ['interval', 'buckets', 'by', 'limit']
+export const FACETS_PARAMETERS: readonly ParameterName[] = ['fields', 'limit']
+export const FIELDS_PARAMETERS: readonly ParameterName[] = ['limit']
+export const PATTERNS_PARAMETERS: readonly ParameterName[] = ['buckets', 'limit', 'compare']
+export const AGGREGATE_PARAMETERS: readonly ParameterName[] = [
+  'value',
+  'by',
+  'fn',
+  'interval',
+  'limit',
+]
 
 /** Parameters by name; that each is known and given once was seen to by the plan. */
 type Parameters = Iterable<[string, string]>

@@ -7,7 +7,7 @@ import { LEVELS, levelOfWord } from '../record.ts'
 import { err, ok, type Result } from '../result.ts'
 import { parseTimeParameter, type Time } from '../time.ts'
 import { ALL_LEVELS, allOf, attributeIs, columnIs, cutsOf, type Filter, levelIn } from './filter.ts'
-import { COLUMN_PARAMETERS, FILTER_PARAMETERS } from './parameter-table.ts'
+import { COLUMN_PARAMETERS, FILTER_PARAMETERS, type ParameterName } from './parameter-table.ts'
 import { parseSearch } from './search.ts'
 
 /** Which records: the filter lets them through, and the time lies in the range. */
@@ -75,10 +75,14 @@ export const matchesEverything = ({ filter, since, until }: RecordFilter) =>
   filter.of.length === 0
 
 /** The parameters that are `known`, or attr.<name>, which every door with records takes. */
-export function readGiven(parameters: Iterable<[string, string]>, known: readonly string[]): Given {
+export function readGiven(
+  parameters: Iterable<[string, string]>,
+  known: readonly ParameterName[],
+): Given {
   const given = new Map<string, string>()
   for (const [name, value] of parameters) {
-    const isKnown = known.includes(name) || (name.startsWith('attr.') && name.length > 5)
+    const isKnown =
+      (known as readonly string[]).includes(name) || (name.startsWith('attr.') && name.length > 5)
     if (!isKnown) {
       throw new BadParameter(
         name,

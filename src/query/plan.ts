@@ -9,7 +9,7 @@ import { QUERY_LIMIT_DEFAULT, QUERY_LIMIT_MAX } from '../limits.ts'
 import type { Result } from '../result.ts'
 import type { Time } from '../time.ts'
 import { ALL_LEVELS, type Filter } from './filter.ts'
-import { COUNT_PARAMETERS, PAGE_PARAMETERS } from './parameter-table.ts'
+import { COUNT_PARAMETERS, PAGE_PARAMETERS, type ParameterName } from './parameter-table.ts'
 import {
   BadParameter,
   type Given,
@@ -54,7 +54,7 @@ export function planQuery(
   parameters: Iterable<[string, string]>,
   scope: QueryScope,
   nowMs: number,
-  own: readonly string[] = [],
+  own: readonly ParameterName[] = [],
   bounds: LimitBounds = PAGE_BOUNDS,
 ): Result<Plan> {
   return refusing(() => {
@@ -84,7 +84,7 @@ export function planAll(
   parameters: Iterable<[string, string]>,
   scope: QueryScope,
   nowMs: number,
-  own: readonly string[] = [],
+  own: readonly ParameterName[] = [],
 ): Result<Plan> {
   return refusing(() => {
     const given = readGiven(parameters, [...COUNT_PARAMETERS, ...own])
