@@ -145,6 +145,19 @@ describe('an archive that lost an object', () => {
     expect(await response.json()).toMatchObject({ ok: false, error: { code: 'unavailable' } })
   }, 60_000)
 
+  it('is told of in the headers of a page, whose cursor offers it again', async () => {
+    const response = await get(app.read, '/logs?order=asc&limit=2&format=csv')
+    expect((await response.text()).split('\r\n').length).toBe(4)
+    expect(response.headers.get('X-Partial')).toBe('true')
+    const reason = { code: 'block_missing', shard: 0, block: 1 }
+    expect(JSON.parse(response.headers.get('X-Partial-Reasons')!)).toEqual([reason])
+    const cursor = response.headers.get('X-Next-Cursor')
+    const again = await get(app.read, `/logs?order=asc&limit=2&cursor=${cursor}`)
+    const page = await dataOf<LogPage>(again)
+    expect(page.logs.map(({ timestamp }) => timestamp)).toEqual([T + 6_000, T + 6_001])
+    expect(page.partial).toBe(true)
+  })
+
   it('is told of in the last line of an export that may go past it', async () => {
     const lines = await exported(app.read, 'partial=allow')
     expect(lines.length).toBe(6_001)
