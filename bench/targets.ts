@@ -39,9 +39,27 @@ export interface QueryStats {
   ms: number
 }
 
+interface Log {
+  id: string
+  trace_id: string | null
+  time_unix_nano: string
+}
+
+/** Of any door that answers a question, as far as it is looked at. */
 export interface Answer {
   count?: number
-  logs?: { trace_id: string | null }[]
+  logs?: Log[]
+  /** Of a trace, and around a record. */
+  records?: Log[]
+  before?: Log[]
+  after?: Log[]
+  total?: number
+  buckets?: { time: number; count: number; values?: Record<string, number> }[]
+  /** Facets have values, fields have counts. */
+  fields?: { name?: string; count?: number; values?: { value: string; count: number }[] }[]
+  groups?: { by: Record<string, string | null>; count: number; p95?: number }[]
+  patterns?: { pattern: string | null; count: number }[]
+  relative_error?: number
   partial: boolean
   stats: QueryStats
 }
@@ -57,8 +75,10 @@ export interface Holdings {
 }
 
 export interface ProductDoor extends Door {
-  /** GET /logs and GET /logs/count. Throws on an answer that is partial. */
-  query(path: 'logs' | 'logs/count', parameters: Record<string, string>): Promise<Answer>
+  /** Any door that reads. Throws on an answer that is partial. */
+  query(path: string, parameters: Record<string, string>): Promise<Answer>
+  /** How many lines and bytes an export has. */
+  export(parameters: Record<string, string>): Promise<{ lines: number; bytes: number }>
   holdings(): Promise<Holdings>
 }
 
@@ -117,6 +137,18 @@ export async function openProductDoor(
       const { data } = sent.ok ? (JSON.parse(text) as { data: Answer }) : { data: null }
       if (data === null || data.partial) throw new Error(`${path} answered ${sent.status} ${text}`)
       return data
+    },
+    async export(parameters) {
+      const sent = await fetch(`${url}/logs/export?${new URLSearchParams(parameters)}`, {
+        headers: { authorization: `Bearer ${readKey}` },
+      })
+      if (!sent.ok) throw new Error(`an export answered ${sent.status} ${await sent.text()}`)
+      const size = { lines: 0, bytes: 0 }
+      for await (const chunk of sent.body!) {
+        size.bytes += chunk.length
+        for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) size.lines++
+      }
+      return size
     },
     holdings: () => client.admin('GET', `/apps/${app}/storage`),
   }
