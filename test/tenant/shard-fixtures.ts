@@ -66,7 +66,10 @@ export async function shardsOf(appId: string, count: number): Promise<Shards> {
 }
 
 function toldStub(shards: Shards, shard: number, stub: DurableObjectStub<LogShard>) {
-  const call = async (name: 'append' | 'candidates' | 'note' | 'stats', args: unknown[]) => {
+  const call = async (
+    name: 'append' | 'candidates' | 'note' | 'stats' | 'fetch',
+    args: unknown[],
+  ) => {
     shards.calls.push(`${name} ${shard}`)
     const fate = shards.fates.get(shard)?.shift() ?? shards.always.get(shard)
     if (fate instanceof Error) throw fate
@@ -85,6 +88,7 @@ function toldStub(shards: Shards, shard: number, stub: DurableObjectStub<LogShar
     candidates: (...args: unknown[]) => call('candidates', args),
     note: (...args: unknown[]) => call('note', args),
     stats: (...args: unknown[]) => call('stats', args),
+    fetch: (...args: unknown[]) => call('fetch', args),
   }
 }
 
