@@ -18,7 +18,7 @@ import {
   valueKey,
 } from './ask.ts'
 import { type Cell, levelCells, onlyLevel, type Span, spanOf } from './cells.ts'
-import { Facts, type Prepared, type PruneRow, type PruneSource } from './facts.ts'
+import { type Asked, Facts, type Prepared, type PruneRow, type PruneSource } from './facts.ts'
 import { pathOf } from './value.ts'
 
 /** What is counted of the records of a block that match; null where the catalog can not tell. */
@@ -62,11 +62,7 @@ function factsOf(prepared: Prepared, row: PruneRow, source: PruneSource): Facts 
 type Take = (cell: Cell) => boolean
 
 /** Gives the cells that match to a fresh `take`, until one takes them all. */
-function gathered<T>(
-  facts: Facts,
-  columns: TextColumn[],
-  start: () => { take: Take; found: T },
-): T | null {
+function gathered<T>(facts: Facts, asked: Asked, start: () => { take: Take; found: T }): T | null {
   const all = (cells: Iterable<Cell>): { found: T } | null => {
     const { take, found } = start()
     for (const cell of cells) {
@@ -79,7 +75,7 @@ function gathered<T>(
   if (!whole && facts.readDetail()) {
     whole = all(levelCells(facts))
     if (!whole) {
-      for (const { cells } of facts.partitions(columns)) {
+      for (const { cells } of facts.partitions(asked)) {
         whole = all(cells)
         if (whole) break
       }
@@ -89,7 +85,7 @@ function gathered<T>(
 }
 
 function recordsOf(facts: Facts): number | null {
-  const sum = gathered(facts, [], () => {
+  const sum = gathered(facts, { columns: [], isByTime: false }, () => {
     const found = { records: 0 }
     return {
       found,
@@ -106,7 +102,7 @@ function histogramOf(
   facts: Facts,
   { buckets, by }: Extract<Ask, { kind: 'histogram' }>,
 ): Counted | null {
-  return gathered(facts, columnsOf([by]), () => {
+  return gathered(facts, { columns: columnsOf([by]), isByTime: true }, () => {
     const found = emptyCounted()
     const take: Take = (cell) => {
       const bucket = bucketOf(buckets, cell.span)
@@ -187,7 +183,7 @@ function facetsOf(facts: Facts, fields: GroupField[]): Counted | null {
   if (records === null) return null
   counted.records = records
   for (const [at, field] of fields.entries()) {
-    const found = gathered(facts, columnsOf([field]), () => {
+    const found = gathered(facts, { columns: columnsOf([field]), isByTime: false }, () => {
       const groups: Counted['groups'] = new Map()
       const take: Take = (cell) => {
         const value = groupOf(facts, field, cell)

@@ -73,10 +73,17 @@ export function* minuteCells({ span }: Block, minutes: BlockDetail['minutes']): 
   }
 }
 
-/** With the service, where a pattern's levels or services are one: the other is then known of each. */
-export function* patternCells({ span }: Block, detail: BlockDetail): Generator<Cell> {
+/**
+ * Records without a pattern first: of those least is known. Where services are wanted, with the
+ * service of patterns of which the levels or the services are one: the other is then known of each.
+ */
+export function* patternCells(
+  { span }: Block,
+  detail: BlockDetail,
+  wantsServices: boolean,
+): Generator<Cell> {
   // '' would stand for a value and for none.
-  const hasServices = detail.values.service?.counts.has('') === false
+  const hasServices = wantsServices && detail.values.service?.counts.has('') === false
   const nameOf = (service: string) => (service === '' ? null : service)
   const cellsOf = function* (sum: PatternCount, pattern: PatternCount | null): Generator<Cell> {
     const rest = { span: spanOf(sum.firstMs, sum.lastMs), pattern }
@@ -93,9 +100,9 @@ export function* patternCells({ span }: Block, detail: BlockDetail): Generator<C
       }
     } else yield* byLevel(sum.levels, rest)
   }
-  for (const pattern of detail.patterns) yield* cellsOf(pattern, pattern)
   if (detail.patternless) yield* cellsOf(detail.patternless, null)
   else yield* byLevel(detail.unpatterned, { span, pattern: null })
+  for (const pattern of detail.patterns) yield* cellsOf(pattern, pattern)
 }
 
 /** None where the column has too many values. */

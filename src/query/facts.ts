@@ -50,6 +50,14 @@ export interface Partition {
   fate: 'time' | 'values' | 'pattern'
 }
 
+/** What is asked of the records that match, beside how many they are. */
+export interface Asked {
+  columns: TextColumn[]
+  isByTime: boolean
+}
+
+const NOTHING_ASKED: Asked = { columns: [], isByTime: false }
+
 export class Facts implements ClueSource {
   readonly span: Span
   readonly levels: number[]
@@ -86,12 +94,16 @@ export class Facts implements ClueSource {
     return this.detail !== null
   }
 
-  /** The ways to take the block apart that may tell more than its levels do. */
-  *partitions(columns: Iterable<TextColumn> = []): Generator<Partition> {
+  /** The ways to take the block apart that may tell more than its levels do of what is asked. */
+  *partitions({ columns, isByTime }: Asked = NOTHING_ASKED): Generator<Partition> {
     const { detail } = this
     if (detail === null) return
-    if (detail.minutes !== null) yield { cells: minuteCells(this, detail.minutes), fate: 'time' }
-    for (const column of new Set([...this.#prepared.columns, ...columns])) {
+    const isTimed = isByTime || this.place() === 'cut'
+    if (isTimed && detail.minutes !== null) {
+      yield { cells: minuteCells(this, detail.minutes), fate: 'time' }
+    }
+    const all = new Set([...this.#prepared.columns, ...columns])
+    for (const column of all) {
       if (detail.values[column] !== null) {
         yield { cells: valueCells(this, detail, column), fate: 'values' }
       }
@@ -99,7 +111,7 @@ export class Facts implements ClueSource {
     for (const key of this.#prepared.keys) {
       yield { cells: typeCells(this, detail, key), fate: 'values' }
     }
-    yield { cells: patternCells(this, detail), fate: 'pattern' }
+    yield { cells: patternCells(this, detail, all.has('service')), fate: 'pattern' }
   }
 
   place(span = this.span) {
