@@ -12,7 +12,14 @@
 
 import { Buffer } from 'node:buffer'
 import { ByteWriter } from 'hyparquet-writer'
-import { type AttributeColumn, emptyBatch, LEVELS, type Level, TEXT_COLUMNS } from '../record.ts'
+import {
+  type AttributeColumn,
+  emptyBatch,
+  LEVELS,
+  type Level,
+  type RecordBatch,
+  TEXT_COLUMNS,
+} from '../record.ts'
 import { bug } from '../result.ts'
 import {
   type ChunkPlace,
@@ -135,7 +142,7 @@ export function* readGroupSteps(
   }
   yield
   for (const name of ['body', 'otel', 'cut'] as const) if (wants(name)) batch[name] = text(name)
-  if (wants('resource')) [batch.resource, batch.resources] = indexed(texts('resource'))
+  if (wants('resource')) lazyResources(batch, () => indexed(texts('resource')))
   if (wants('scope')) [batch.scope, batch.scopes] = indexed(texts('scope'))
   yield
   const isAll = needed === 'all' || needed.attributes === 'all'
@@ -153,7 +160,7 @@ export function* readGroupSteps(
     if (column.rows.length > 0) batch.attributes.push(column)
     yield
   }
-  if (!keys || keys.size > 0) batch.attributesRest = text('attributes')
+  if (!keys || keys.size > 0) lazily(batch, 'attributesRest', () => text('attributes'))
   if (needed !== 'all') return stored
   const { seqs, receivedMs, patterns } = stored
   const { timeMs, timeNs } = batch
@@ -189,6 +196,17 @@ function lazyGroup(file: BlockFile, group: number): StoredBatch {
   lazily(stored, 'patternPlaces', () => placesOf(readTexts(file.bytes, place('pattern'))))
   lazily(stored, 'patterns', () => spread(readTexts(file.bytes, place('pattern')), null))
   return stored
+}
+
+/** Of an attribute that has a column of its own, few records look further. */
+function lazyResources(batch: RecordBatch, read: () => [number[], string[]]): void {
+  let found: [number[], string[]] | null = null
+  const both = () => {
+    found ??= read()
+    return found
+  }
+  lazily(batch, 'resource', () => both()[0])
+  lazily(batch, 'resources', () => both()[1])
 }
 
 /** A member that is made when it is first read. */

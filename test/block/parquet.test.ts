@@ -370,7 +370,7 @@ describe('readGroup', () => {
     expect(some.batch.timeMs).toEqual(all.batch.timeMs)
     expect([some.seqs, some.receivedMs]).toEqual([all.seqs, all.receivedMs])
     expect(some.batch.length).toBe(50)
-    expect(some.patterns).toBe(null)
+    expect(some.patterns).toEqual(all.patterns)
     const { text, level, resource, scope, attributes, attributesRest, bytes } = some.batch
     for (const column of [
       text.service,
