@@ -14,6 +14,7 @@ const FLOWS = [
   'search.ts',
   'cold.ts',
   'latency.ts',
+  'tail.ts',
 ]
 
 for (const flow of FLOWS) {

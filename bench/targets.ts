@@ -75,6 +75,8 @@ export interface Holdings {
 }
 
 export interface ProductDoor extends Door {
+  /** With the key that reads. */
+  readHeaders: Record<string, string>
   /** Any door that reads. Throws on an answer that is partial. */
   query(path: string, parameters: Record<string, string>): Promise<Answer>
   /** How many lines and bytes an export has. */
@@ -110,6 +112,7 @@ export async function openProductDoor(
   return {
     url: new URL('/v1/logs', url),
     headers: { authorization: `Bearer ${ingestKey}` },
+    readHeaders: { authorization: `Bearer ${readKey}` },
     async storage() {
       const { storage } = await client.admin<{ storage: Parameters<typeof storageOf>[0] }>(
         'GET',
