@@ -2,6 +2,7 @@
 
 import { exports } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
+import { checkDescribed } from '../described.ts'
 
 const OWNER = 'test-admin-key'
 const http = (exports as unknown as { default: Fetcher }).default
@@ -13,7 +14,9 @@ async function send(line: string, key: string, body?: unknown) {
     init.body = JSON.stringify(body)
     init.headers = { ...init.headers, 'Content-Type': 'application/json' }
   }
-  const response = await http.fetch(`http://logs${path}`, init)
+  const url = `http://logs${path}`
+  const response = await http.fetch(url, init)
+  await checkDescribed(method, url, response)
   const { data, error } = (await response.json()) as {
     data: Record<string, string> & { logs: { message: string; workspace_id: string | null }[] }
     error?: { code: string }
