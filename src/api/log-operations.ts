@@ -216,7 +216,7 @@ export const READ_OPERATIONS: Operation[] = [
       media: { 'text/event-stream': null },
       description: 'Events: `data` is one record as JSON.',
     },
-    errors: READ,
+    errors: [...READ, 'too_many'],
     needs: 'read',
     example: '/logs/tail?q=level:>=warn',
   },
