@@ -5,7 +5,8 @@
 
 import { randomBytes } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
-import { type BlockDetail, decodeDetail } from '../src/block/detail.ts'
+import type { BlockDetail } from '../src/block/detail.ts'
+import { decodeDetail } from '../src/block/detail-wire.ts'
 import { mayContain, sliceOf } from '../src/block/filter.ts'
 import { sealBlocks } from '../src/block/seal.ts'
 import type { SealedBlock } from '../src/block/sealed.ts'

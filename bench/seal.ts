@@ -5,7 +5,7 @@
 // Every search is checked: it must find what a plain look at all messages finds.
 
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { decodeDetail } from '../src/block/detail.ts'
+import { decodeDetail } from '../src/block/detail-wire.ts'
 import { openBlock, readGroup } from '../src/block/parquet.ts'
 import { sealBlocks } from '../src/block/seal.ts'
 import type { SealedBlock } from '../src/block/sealed.ts'

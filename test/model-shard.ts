@@ -2,7 +2,7 @@
 // any two calls. Objects that were replaced are gone at once, which is harsher than life. It answers by
 // the contract of shard/candidates.ts alone, or by the very code of the shard.
 
-import { decodeDetail } from '../src/block/detail.ts'
+import { decodeDetail } from '../src/block/detail-wire.ts'
 import { sliceOf } from '../src/block/filter.ts'
 import { sealBlocks } from '../src/block/seal.ts'
 import type { SealedBlock } from '../src/block/sealed.ts'

@@ -4,7 +4,8 @@
 // after a transaction committed. Filters, details and bytes stay in their tables and are read one by
 // one. The `write…` methods are to be called inside a transaction, `apply` after it.
 
-import { type BlockDetail, decodeDetail } from '../block/detail.ts'
+import type { BlockDetail } from '../block/detail.ts'
+import { decodeDetail } from '../block/detail-wire.ts'
 import { SLICES_MAX, sliceOf } from '../block/filter.ts'
 import type { SealedBlock } from '../block/sealed.ts'
 import type { PruneSource } from '../query/facts.ts'

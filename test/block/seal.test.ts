@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { decodeDetail } from '../../src/block/detail.ts'
+import { decodeDetail } from '../../src/block/detail-wire.ts'
 import { mayContain, sliceOf } from '../../src/block/filter.ts'
 import { openBlock, readGroup } from '../../src/block/parquet.ts'
 import { patternId } from '../../src/block/pattern.ts'

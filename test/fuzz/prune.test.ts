@@ -2,7 +2,8 @@
 // Some of the catalog is held back, as blocks of older versions lack it. SEED=7 ROUNDS=2000 for more.
 
 import { describe, expect, it } from 'vitest'
-import { type BlockDetail, decodeDetail } from '../../src/block/detail.ts'
+import type { BlockDetail } from '../../src/block/detail.ts'
+import { decodeDetail } from '../../src/block/detail-wire.ts'
 import { sliceOf } from '../../src/block/filter.ts'
 import { openBlock, readGroup } from '../../src/block/parquet.ts'
 import { patternId, patternOf } from '../../src/block/pattern.ts'
