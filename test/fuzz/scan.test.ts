@@ -71,6 +71,7 @@ async function readFromBlock(plan: Plan, part: StoredBatch): Promise<StoredBatch
 
 describe('scan', () => {
   it(`lets through what a plain filter does, ${ROUNDS} rounds from seed ${SEED}`, async () => {
+    const seen = { some: 0, all: 0 }
     for (let round = 0; round < ROUNDS; round++) {
       const random = randomOf(SEED * 1_000_003 + round)
       const below = (n: number) => Math.floor(random() * n)
@@ -99,7 +100,12 @@ describe('scan', () => {
         sealed.sort((a, b) => a - b),
         `${where} in a block`,
       ).toEqual(expected)
+      if (expected.length > 0) seen.some++
+      if (expected.length === specs.length) seen.all++
     }
+    // Without these the test would pass for a scan that lets nothing through, or everything.
+    expect(seen.some, JSON.stringify(seen)).toBeGreaterThan(ROUNDS / 4)
+    expect(seen.all, JSON.stringify(seen)).toBeLessThan(ROUNDS / 3)
   })
 })
 
