@@ -56,6 +56,7 @@ interface Group {
 
 export class AggregateCounter implements Counter {
   readonly needed: Needed
+  readonly isSlow: boolean
   /** Records that match. */
   records = 0
   /** Of these, records that have no number. */
@@ -82,6 +83,7 @@ export class AggregateCounter implements Counter {
       (needed, reader) => (reader ? bothNeeded(needed, reader.needed) : needed),
       NOTHING_NEEDED,
     )
+    this.isSlow = [...this.#by, this.#value].some((reader) => reader?.isSlow)
     const points = buckets?.count ?? 1
     this.#groupsMax = Math.min(GROUPS_MAX, Math.floor(AGGREGATE_SERIES_MAX / points))
     const keepsNumbers = functions.some(({ is }) => is === 'quantile')
@@ -98,7 +100,6 @@ export class AggregateCounter implements Counter {
   }
 
   count(stored: StoredBatch, rows: number[]): void {
-    this.records += rows.length
     const { buckets } = this.#aggregation
     const places = buckets && bucketsOf(buckets, stored, rows)
     const groups = this.#groupsOf(stored, rows)
@@ -110,11 +111,13 @@ export class AggregateCounter implements Counter {
       const others = groups.others(i)
       if (others) for (const other of others) if (other) this.#add(other, place, number)
     }
-    if (!this.#value) {
+    const found = this.#value?.numbers(stored, rows)
+    this.records += rows.length
+    if (!found) {
       for (let i = 0; i < rows.length; i++) add(i, null)
       return
     }
-    const { at, numbers } = this.#value.numbers(stored, rows)
+    const { at, numbers } = found
     const hasNumber = new Uint8Array(rows.length)
     for (let k = 0; k < at.length; k++) {
       hasNumber[at[k]!] = 1

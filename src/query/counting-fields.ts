@@ -5,7 +5,7 @@ import { typeOf } from '../block/detail.ts'
 import type { Needed } from '../block/parquet.ts'
 import type { StoredBatch } from '../block/stored.ts'
 import { GROUP_CHARS_MAX, GROUPS_MAX } from '../limits.ts'
-import { type RecordBatch, TEXT_COLUMNS } from '../record.ts'
+import { type AttributeColumn, TEXT_COLUMNS } from '../record.ts'
 import { type Counted, type FieldType, fieldKey, readFieldKey } from './ask.ts'
 import { type Counter, shareOf } from './counting.ts'
 import { inOnePiece } from './field-values.ts'
@@ -25,6 +25,7 @@ export interface FieldView {
 
 export class FieldsCounter implements Counter {
   readonly needed: Needed = { columns: new Set([...TEXT_COLUMNS, 'severity']), attributes: 'all' }
+  readonly isSlow = false
   records = 0
   /** False once a key found no place. */
   isComplete = true
@@ -32,12 +33,14 @@ export class FieldsCounter implements Counter {
   #chars = 0
 
   count({ batch }: StoredBatch, rows: number[]): void {
+    const { attributesRest } = batch
     this.records += rows.length
     for (const name of TEXT_COLUMNS) this.#addColumn(name, batch.text[name], rows)
     this.#addColumn('severity_text', batch.severityText, rows)
     const numbered = rows.filter((row) => batch.severityNumber[row] !== 0).length
     if (numbered > 0) this.#add(fieldKey('column', 'int', 'severity_number'), numbered)
-    this.#addAttributes(batch, rows)
+    this.#addAttributes(batch.attributes, rows, batch.length)
+    this.#addRest(attributesRest, rows)
   }
 
   absorb({ records, groups }: Counted): void {
@@ -51,17 +54,20 @@ export class FieldsCounter implements Counter {
     if (count > 0) this.#add(fieldKey('column', 'text', name), count)
   }
 
-  #addAttributes(batch: RecordBatch, rows: number[]): void {
-    const isAll = rows.length === batch.length
-    const isAsked = new Uint8Array(batch.length)
+  #addAttributes(columns: AttributeColumn[], rows: number[], length: number): void {
+    const isAll = rows.length === length
+    const isAsked = new Uint8Array(length)
     for (const row of rows) isAsked[row] = 1
-    for (const column of batch.attributes) {
-      let count = isAll ? column.rows.length : 0
-      if (!isAll) for (const row of column.rows) count += isAsked[row]!
-      if (count > 0) this.#add(fieldKey('attr', column.type, column.key), count)
+    for (const { key, type, rows: having } of columns) {
+      let count = isAll ? having.length : 0
+      if (!isAll) for (const row of having) count += isAsked[row]!
+      if (count > 0) this.#add(fieldKey('attr', type, key), count)
     }
+  }
+
+  #addRest(texts: (string | null)[], rows: number[]): void {
     for (const row of rows) {
-      const rest = batch.attributesRest[row] ?? null
+      const rest = texts[row] ?? null
       if (rest === null) continue
       for (const [key, value] of Object.entries(JSON.parse(rest))) {
         this.#add(fieldKey('attr', typeOf(value), key), 1)

@@ -42,6 +42,7 @@ export class PatternsCounter implements Counter {
     columns: new Set([...PATTERNS_NEEDED.columns, 'level', 'service'] as const),
     attributes: [],
   }
+  readonly isSlow = true
   records = 0
   /** Records without a pattern, and those of whose pattern the catalog knows nothing. */
   unpatterned = 0
@@ -59,10 +60,10 @@ export class PatternsCounter implements Counter {
   }
 
   count(stored: StoredBatch, rows: number[], shard: number): void {
-    this.records += rows.length
     const { batch, seqs } = stored
     const places = bucketsOf(this.#buckets, stored, rows)
     const { values, codes } = patternValues(stored, rows)
+    this.records += rows.length
     // Not all values of the block's list are those of rows that are asked for.
     const sums: (PatternSum | null | undefined)[] = new Array(values.length)
     for (let i = 0; i < rows.length; i++) {

@@ -4,7 +4,7 @@
 import type { Needed } from '../block/parquet.ts'
 import type { StoredBatch } from '../block/stored.ts'
 import { type Ask, type Buckets, type Counted, keyValue, readFacetKey } from './ask.ts'
-import { FieldReader } from './field-values.ts'
+import { FieldReader, SLOW_ROWS_MAX } from './field-values.ts'
 import { Groups, MISSING, OTHERS } from './groups.ts'
 import { NOTHING_NEEDED, type Sink } from './merge.ts'
 import { bothNeeded } from './scan.ts'
@@ -14,7 +14,12 @@ type AskOf<Kind extends Ask['kind']> = Extract<Ask, { kind: Kind }>
 /** Counts of one kind. */
 export interface Counter {
   readonly needed: Needed
-  /** Counts these rows of a batch that has the columns of `needed`. */
+  /** It takes long over a record. */
+  readonly isSlow: boolean
+  /**
+   * Counts these rows of a batch that has the columns of `needed`. It reads all it needs before it
+   * counts: of a damaged batch nothing is counted.
+   */
   count(stored: StoredBatch, rows: number[], shard: number): void
   /** Adds what a shard's catalog counted. */
   absorb(counted: Counted, shard: number): void
@@ -23,10 +28,12 @@ export interface Counter {
 /** The sink of a counter: it needs all records, and none of them whole. */
 export class Counting implements Sink {
   readonly needed: Needed
+  readonly rowsMax: number
   readonly #counter: Counter
 
   constructor(counter: Counter) {
     this.needed = counter.needed
+    this.rowsMax = counter.isSlow ? SLOW_ROWS_MAX : Number.POSITIVE_INFINITY
     this.#counter = counter
   }
 
@@ -69,6 +76,7 @@ export interface HistogramView {
 
 export class HistogramCounter implements Counter {
   readonly needed: Needed
+  readonly isSlow: boolean
   /** Records by bucket, whatever their values. */
   readonly totals: Float64Array
   readonly #buckets: Buckets
@@ -79,15 +87,16 @@ export class HistogramCounter implements Counter {
     this.#buckets = buckets
     this.#reader = by && new FieldReader(by)
     this.needed = this.#reader?.needed ?? NOTHING_NEEDED
+    this.isSlow = this.#reader?.isSlow ?? false
     this.totals = new Float64Array(buckets.count)
     this.#groups = new Groups(Math.max(1, buckets.count))
   }
 
   count(stored: StoredBatch, rows: number[]): void {
     const places = bucketsOf(this.#buckets, stored, rows)
+    const found = this.#reader?.values(stored, rows)
     for (const place of places) if (place >= 0) this.totals[place]!++
-    if (!this.#reader) return
-    const found = this.#reader.values(stored, rows)
+    if (!found) return
     const groups = this.#groups
     const { values, codes, more } = found
     // A value takes a line when one of its records lies in a bucket.
@@ -175,6 +184,7 @@ export interface FacetView {
 
 export class FacetsCounter implements Counter {
   readonly needed: Needed
+  readonly isSlow: boolean
   records = 0
   readonly #fields: { reader: FieldReader; groups: Groups }[]
 
@@ -183,6 +193,7 @@ export class FacetsCounter implements Counter {
       reader: new FieldReader(field),
       groups: new Groups(1),
     }))
+    this.isSlow = this.#fields.some(({ reader }) => reader.isSlow)
     this.needed = this.#fields.reduce(
       (needed, { reader }) => bothNeeded(needed, reader.needed),
       NOTHING_NEEDED,
@@ -190,9 +201,10 @@ export class FacetsCounter implements Counter {
   }
 
   count(stored: StoredBatch, rows: number[]): void {
+    const found = this.#fields.map(({ reader }) => reader.values(stored, rows))
     this.records += rows.length
-    for (const { reader, groups } of this.#fields) {
-      const { values, codes, more } = reader.values(stored, rows)
+    for (const [f, { groups }] of this.#fields.entries()) {
+      const { values, codes, more } = found[f]!
       // By code + 1: those without a value come first.
       const counts = new Uint32Array(values.length + 1)
       for (let i = 0; i < codes.length; i++) counts[codes[i]! + 1]!++

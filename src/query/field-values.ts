@@ -38,17 +38,23 @@ export interface FieldNumbers {
   numbers: number[]
 }
 
+/** Rows of one slice of a slow reader: 2 MB of messages at worst, since longer ones have no pattern. */
+export const SLOW_ROWS_MAX = 512
+
 /** Called with the place of a row among those asked, and a value of any type that JSON has. */
 type Take = (i: number, value: unknown) => void
 
 /** Reads one field. What it learns of patterns and resources it keeps: make it once for many batches. */
 export class FieldReader {
   readonly needed: Needed
+  /** It takes a message or a body apart for a record. */
+  readonly isSlow: boolean
   readonly #walk: (stored: StoredBatch, rows: number[], take: Take) => void
   /** The values at once, where that takes less than a walk. */
   readonly #read: ((stored: StoredBatch, rows: number[]) => FieldValues) | null = null
 
   constructor(field: GroupField) {
+    this.isSlow = field.in === 'pattern' || field.in === 'body'
     if (field.in === 'level') {
       this.needed = { columns: new Set(['level']), attributes: [] }
       this.#walk = ({ batch: { level } }, rows, take) => {

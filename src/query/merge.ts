@@ -13,6 +13,8 @@ import { type RecordView, recordView } from './view.ts'
 export interface Sink {
   /** The columns that `wanted` reads, but for time and sequence number, which always come, and messages, which are decoded when they are read. */
   readonly needed: Needed
+  /** Rows that `wanted` is done with in a few ms; absent: however many a batch has. */
+  readonly rowsMax?: number
   /** False when no record at `ms` or beyond it, in the order of the answer, is needed any more. */
   mayHold(ms: number): boolean
   /** Those of the matching rows that are needed whole. Times and sequence numbers decide: `stored` may lack the rest. */

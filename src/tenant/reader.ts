@@ -36,7 +36,7 @@ import type { Candidate, CandidatesReply, CandidatesRequest } from '../shard/can
 import { COLD_READS_MAX, ColdReads } from './cold-read.ts'
 import { Explainer } from './explain.ts'
 import { callShard, type ShardAccess } from './route.ts'
-import { Cancelled, piecesOf, Slices } from './slices.ts'
+import { Cancelled, offer, piecesOf, Slices } from './slices.ts'
 
 export interface QueryStats {
   blocks: {
@@ -451,7 +451,11 @@ export class Reader {
       firstSeq += batch.length
       await this.#slices.yield()
       const rows = await this.#matching(pass, stored)
-      const wanted = this.#sink.wanted(stored, rows, pass.source.shard)
+      const wanted = await offer(
+        this.#sink,
+        { stored, rows, shard: pass.source.shard },
+        this.#slices,
+      )
       this.#sink.add(stored, wanted, pass.source.shard)
       this.stats.rows += batch.length
     }
@@ -470,7 +474,7 @@ export class Reader {
       if (groups.length > 1 && !this.#mayHold(stored)) break
       await this.#slices.yield()
       const rows = await this.#matching(pass, stored)
-      const wanted = this.#sink.wanted(stored, rows, shard)
+      const wanted = await offer(this.#sink, { stored, rows, shard }, this.#slices)
       if (wanted.length > 0) {
         this.#sink.add(await this.#readGroup(file, group, 'all'), wanted, shard)
       }

@@ -2,6 +2,7 @@
 // nobody waits for any more shall end.
 
 import type { StoredBatch } from '../block/stored.ts'
+import type { Sink } from '../query/merge.ts'
 
 /** How long a scan may hold its thread. */
 const SLICE_MS = 8
@@ -49,4 +50,20 @@ export function* piecesOf(
     yield rows.slice(from, to)
     from = to
   }
+}
+
+/** The rows that a sink needs whole of those offered: a slice at a time, where it takes long over them. */
+export async function offer(
+  sink: Sink,
+  { stored, rows, shard }: { stored: StoredBatch; rows: number[]; shard: number },
+  slices: Slices,
+): Promise<number[]> {
+  const { rowsMax = rows.length } = sink
+  if (rows.length <= rowsMax) return sink.wanted(stored, rows, shard)
+  const wanted: number[] = []
+  for (let from = 0; from < rows.length; from += rowsMax) {
+    for (const row of sink.wanted(stored, rows.slice(from, from + rowsMax), shard)) wanted.push(row)
+    await slices.yield()
+  }
+  return wanted
 }
