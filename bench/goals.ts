@@ -39,6 +39,7 @@ const GOALS = {
   histogramBlocks: atMost(0, 'blocks', 'opened for a histogram by level over whole minutes'),
   ackSlow: atMost(100, 'ms', 'ack p99 at 1,000 records/s while sealing and a full scan run'),
   ackFast: atMost(100, 'ms', 'ack p99 at 10,000 records/s while sealing and a full scan run'),
+  smallQuery: atMost(100, 'ms', 'p99 of small queries while sealing and a full scan run'),
   stretch: atMost(50, 'ms', 'longest synchronous stretch of sealing'),
 } satisfies Record<string, Goal>
 
