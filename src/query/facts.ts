@@ -194,8 +194,11 @@ export class Facts implements ClueSource {
 
   #certain(cell: Cell): Certain<Clue> {
     return {
-      // The filters only rule out.
-      isNone: (clue) => this.#ofCell(clue, cell) === 'none' || !this.#passesFilters(clue),
+      // The filters only rule out: asked after what is at hand, but for what they said before.
+      isNone: (clue) =>
+        this.#mayPass.get(clue) === false ||
+        this.#ofCell(clue, cell) === 'none' ||
+        !this.#passesFilters(clue),
       isEvery: (clue) => this.#ofCell(clue, cell) === 'every',
     }
   }

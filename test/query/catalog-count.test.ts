@@ -218,6 +218,15 @@ describe('countByCatalog: facets', () => {
     expect(await groups([trace], { where: 'level:error' })).toBe(null)
     expect(await groups([service, { in: 'attr', name: 'code' }])).toBe(null)
   })
+  it('of an attribute that no record has, if all are listed', async () => {
+    const ask: Ask = { kind: 'facets', fields: [{ in: 'attr', name: 'k599' }] }
+    const recordsOf = (keys: number) => {
+      const members = Array.from({ length: keys }, (_, i) => [`k${i}`, i])
+      return [{ rest: JSON.stringify(Object.fromEntries(members)) }]
+    }
+    expect((await counted(ask, {}, [], recordsOf(5)))?.groups).toEqual(new Map([['0 -', [1]]]))
+    expect(await counted(ask, {}, [], recordsOf(600))).toBe(null)
+  })
 })
 
 describe('countByCatalog: fields', () => {
