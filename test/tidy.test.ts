@@ -102,6 +102,13 @@ describe('layout', () => {
     ).toEqual([])
   })
 
+  it('zod is imported as a namespace: its `z` brings half a megabyte that nobody asks for', () => {
+    const whole = sources.filter(({ text }) =>
+      /^import (?!type|\* as)[^;\n]* from 'zod'/m.test(text),
+    )
+    expect(whole.map(({ name }) => name)).toEqual([])
+  })
+
   it('the clock, randomness and the network are handed down as values', () => {
     const users = sources.filter(({ name, lines }) => {
       const code = lines.filter((line) => !/^\s*(?:\/\/|\*|\/\*)/.test(line)).join('\n')

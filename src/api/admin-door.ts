@@ -1,7 +1,7 @@
 // What the doors of administrators share: who may enter, bodies of JSON, the registry's answers.
 
 import type { Context } from 'hono'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { concatBytes } from '../bytes.ts'
 import { ADMIN_BODY_BYTES_MAX } from '../limits.ts'
 import { err, ok, type Result } from '../result.ts'

@@ -2,7 +2,7 @@
 // app. The registry does the work; here bodies become its nouns and its nouns become answers.
 
 import { Hono } from 'hono'
-import { z } from 'zod'
+import * as z from 'zod'
 import { SHARDS_MAX } from '../limits.ts'
 import { err, ok, type Result } from '../result.ts'
 import { forgetApp, forgetKey, makeKey } from '../tenant/keys.ts'

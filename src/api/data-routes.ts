@@ -2,7 +2,7 @@
 // objects out of the archive. Open to the owner, and to a key with role `admin` for its own app.
 
 import { type Context, Hono } from 'hono'
-import { z } from 'zod'
+import * as z from 'zod'
 import { EVERYTHING } from '../query/filter.ts'
 import { matchesEverything, planFilter, type RecordFilter } from '../query/parameters.ts'
 import { everythingOf } from '../query/plan.ts'

@@ -1,7 +1,7 @@
 // The operations as an OpenAPI 3.1 document. Schemas come from zod, which knows JSON Schema; what is put
 // around them is here: paths, parameters, the envelope of answers, errors by status and code.
 
-import { z } from 'zod'
+import * as z from 'zod'
 import {
   ATTRIBUTE_PARAMETER,
   FILTER_PARAMETERS,

@@ -1,6 +1,6 @@
 // What is said of a door, in the words that all of them share.
 
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { PARAMETERS, type Parameter, type ParameterName } from '../query/parameter-table.ts'
 import type { ErrorCode } from '../result.ts'
 

@@ -1,7 +1,7 @@
 // What the doors answer, as schemas: /openapi.json is made of them, and every answer that a test gets is
 // held to them. They are strict, so that a member nobody described is found.
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { LEVELS, TEXT_COLUMNS } from '../record.ts'
 
 /** By the names they have in the document. */

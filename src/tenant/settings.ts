@@ -1,7 +1,7 @@
 // What an app can set: its bounds, its defaults, and its form on the wire and in the registry. Every
 // number has a bound here, and a text that says it.
 
-import { z } from 'zod'
+import * as z from 'zod'
 import {
   COLUMN_NAMES_MAX,
   HOT_BYTES_MAX,
