@@ -69,13 +69,19 @@ interface Tail {
   keyId: string | null
   shards: number
   expiresMs: number | null
-  /** Its filter as JSON: tails with the same share what is found. */
   filterText: string
+  group: Group
   /** Up to where it was told; null: it woke, and nobody knows. */
   toldSeq: number | null
   toldMs: number
   /** Characters sent that the Worker has not taken yet. */
   untaken: number
+}
+
+/** Tails with the same filter: they share what is found. */
+interface Group {
+  matcher: Matcher
+  tails: Set<Tail>
 }
 
 /** A segment that is durable, and was not shown yet. */
@@ -93,8 +99,10 @@ const PROGRESS_MS = 1000
 /** Work after which others get a turn, in characters that a search for words reads: some 5 ms. */
 const TURN_COST = 512 * 1024
 /** Making a record's text takes so much of a character more than reading it. */
-const TEXT_COST = 4
+const TEXT_COST = 8
 const ROW_COST = 32
+/** Sending one frame. */
+const SEND_COST = 8192
 const ROWS_AT_ONCE = 1024
 
 const CLOSE_CODES: Partial<Record<Failure['code'], number>> = {
@@ -110,7 +118,8 @@ export class Tails {
   readonly #home: TailsHome
   /** null: not looked up since this object started. */
   #tails: Map<WebSocket, Tail> | null = null
-  readonly #matchers = new Map<string, Matcher>()
+  /** By filter as JSON. */
+  readonly #groups = new Map<string, Group>()
   #queue: Shown[] = []
   #queueBytes = 0
   #isShowing = false
@@ -142,8 +151,9 @@ export class Tails {
     if (!tail) return
     this.#took(tail, tail.untaken)
     this.#open().delete(socket)
-    const isShared = [...this.#open().values()].some((one) => one.filterText === tail.filterText)
-    if (!isShared) this.#matchers.delete(tail.filterText)
+    const { tails } = tail.group
+    tails.delete(tail)
+    if (tails.size === 0) this.#groups.delete(tail.filterText)
   }
 
   /** A group is durable whose last record has this sequence number; `receivedMs` is when it was stored. */
@@ -213,9 +223,12 @@ export class Tails {
     toldSeq: number | null,
   ): void {
     const filterText = JSON.stringify(filter)
-    const tail = { socket, keyId, shards, expiresMs, filterText, toldSeq, toldMs: 0, untaken: 0 }
+    const group = this.#groups.get(filterText) ?? { matcher: new Matcher(filter), tails: new Set() }
+    this.#groups.set(filterText, group)
+    const told = { toldSeq, toldMs: 0, untaken: 0 }
+    const tail: Tail = { socket, keyId, shards, expiresMs, filterText, group, ...told }
+    group.tails.add(tail)
     this.#tails?.set(socket, tail)
-    if (!this.#matchers.has(filterText)) this.#matchers.set(filterText, new Matcher(filter))
   }
 
   #end(tail: Tail, failure: Failure): void {
@@ -256,19 +269,30 @@ export class Tails {
     await this.#work(bytes.length)
     const shard = this.#home.shard()
     const lines = new Array<string | undefined>(stored.batch.length)
-    for (const [filterText, matcher] of [...this.#matchers]) {
+    for (const { matcher, tails } of [...this.#groups.values()]) {
+      if (tails.size === 0) continue
       const rows = await this.#matching(matcher, stored)
+      let chars = 0
+      // What no tail could take at once is not even made.
+      const made: number[] = []
       for (const row of rows) {
-        if (lines[row] !== undefined) continue
+        if (chars > TAIL_UNTAKEN_CHARS_MAX) break
         const seq = firstSeq + row
-        const line = writeLine(seq, recordView(stored.batch, row, shard, seq))
-        lines[row] = line
-        await this.#work(line.length * TEXT_COST)
+        if (lines[row] === undefined) {
+          lines[row] = writeLine(seq, recordView(stored.batch, row, shard, seq))
+          await this.#work(lines[row].length * TEXT_COST)
+        }
+        chars += lines[row].length
+        made.push(row)
       }
-      const portions = portionsOf(rows, lines, firstSeq)
+      const found = {
+        portions: portionsOf(made, lines, firstSeq),
+        isCut: made.length < rows.length,
+      }
       // Tails that came meanwhile were told of a later record, and are passed over.
-      for (const tail of [...this.#open().values()]) {
-        if (tail.filterText === filterText) this.#send(tail, portions, { firstSeq, lastSeq })
+      for (const tail of [...tails]) {
+        if (tails.has(tail)) this.#send(tail, found, { firstSeq, lastSeq })
+        await this.#work(SEND_COST)
       }
     }
   }
@@ -298,8 +322,11 @@ export class Tails {
   }
 
   /** Sends what matches of a stretch. */
-  #send(tail: Tail, portions: Portion[], stretch: { firstSeq: number; lastSeq: number }): void {
-    const { firstSeq, lastSeq } = stretch
+  #send(
+    tail: Tail,
+    { portions, isCut }: { portions: Portion[]; isCut: boolean },
+    { firstSeq, lastSeq }: { firstSeq: number; lastSeq: number },
+  ): void {
     if (tail.toldSeq !== null && tail.toldSeq >= lastSeq) return
     const nowMs = Date.now()
     if (tail.expiresMs !== null && tail.expiresMs <= nowMs) {
@@ -320,9 +347,10 @@ export class Tails {
         this.#tellGap(tail, lastSeq)
         return
       }
-      const end = i === portions.length - 1 ? lastSeq : portion.lastSeq
+      const end = i === portions.length - 1 && !isCut ? lastSeq : portion.lastSeq
       if (!this.#tell(tail, tail.toldSeq, end, portion.lines)) return
     }
+    if (isCut) this.#tellGap(tail, lastSeq)
   }
 
   /** Tells a tail that there are records behind what it was told, to be read from the store. */
