@@ -217,6 +217,7 @@ describe('countByCatalog: facets', () => {
   it('only where all fields can be answered', async () => {
     expect(await groups([trace], { where: 'level:error' })).toBe(null)
     expect(await groups([service, { in: 'attr', name: 'code' }])).toBe(null)
+    expect(await groups([{ in: 'attr', name: 'user.city' }])).toBe(null)
   })
   it('of an attribute that no record has, if all are listed', async () => {
     const ask: Ask = { kind: 'facets', fields: [{ in: 'attr', name: 'k599' }] }
