@@ -34,7 +34,10 @@ export interface Counted {
    * groups, a histogram one a value, facets one a field and value, fields one a key and type.
    */
   groups: Map<string, number[]>
-  /** By pattern id, where patterns are asked for. */
+  /**
+   * By pattern id, where patterns are asked for. Catalogs count under '' what has no pattern, or one that
+   * is not among those a block keeps, and give samples without a shard (-1).
+   */
   patterns: Map<string, PatternSum>
 }
 
