@@ -39,6 +39,7 @@ import {
   type ValueTest,
 } from './filter.ts'
 import { compileRegex, unescapeSlashes } from './regex.ts'
+import { adviceFor, REFUSED_NAMES } from './search-advice.ts'
 
 /** What a search text asks. Errors are `bad_query` with `details.column`, counted from 1. */
 export function parseSearch(text: string): Result<Filter> {
@@ -46,19 +47,23 @@ export function parseSearch(text: string): Result<Filter> {
     const message = `the search is longer than ${QUERY_TEXT_CHARS_MAX} characters`
     return err('bad_query', message, { column: QUERY_TEXT_CHARS_MAX + 1 })
   }
-  return parsing(() => new Parser(text).parse())
+  const told = ({ column, message }: BadSearch) => `column ${column}: ${message}`
+  return parsing(() => new Parser(text).parse(), told)
 }
 
 /** The field that a name stands for, as before a colon. A message is no field: it has a pattern. */
 export const parseFieldName = (text: string): Result<GroupField> =>
-  parsing(() => new Parser(`${text}:*`).parseFieldName())
+  parsing(
+    () => new Parser(`${text}:*`).parseFieldName(),
+    ({ message }) => message,
+  )
 
-function parsing<T>(parse: () => T): Result<T> {
+function parsing<T>(parse: () => T, told: (e: BadSearch) => string): Result<T> {
   try {
     return ok(parse())
   } catch (e) {
     // The one catch of the language: below it parse* and read* throw, a Result per term would drown them.
-    if (e instanceof BadSearch) return err('bad_query', e.message, { column: e.column })
+    if (e instanceof BadSearch) return err('bad_query', told(e), { column: e.column })
     throw e
   }
 }
@@ -66,7 +71,7 @@ function parsing<T>(parse: () => T): Result<T> {
 class BadSearch extends Error {
   readonly column: number
   constructor(message: string, at: number) {
-    super(`${message} at column ${at + 1}`)
+    super(message)
     this.column = at + 1
   }
 }
@@ -75,15 +80,6 @@ class BadSearch extends Error {
 type Target = Field | { in: 'message' } | { in: 'any' } | { in: 'level' } | { in: 'pattern' }
 
 const MESSAGE: Target = { in: 'message' }
-
-/** Members of a record that no condition asks, and what to do instead. */
-const REFUSED = new Map([
-  ['timestamp', 'use the parameters since and until'],
-  ['time_unix_nano', 'use the parameters since and until'],
-  ['observed_time_unix_nano', 'use the parameters since and until'],
-  ['id', 'GET /logs/<id> reads one record; an attribute of the name is attr.id'],
-  ['metadata', 'write attr.<name>, resource.<name>, scope.<name> or body.<name>'],
-])
 
 /** What a name without quotes is made of; any other character with a backslash before it. */
 const NAME_START = /[\p{L}_@$]/u
@@ -225,11 +221,11 @@ class Parser {
   /** A value without a name: words, or a text with stars. Here slashes and the like are characters. */
   #parseBare(): Filter {
     const from = this.#at
-    return this.#textFilter(
-      'message',
-      this.#peek() === '"' ? this.#readQuoted() : this.#readRun(),
-      from,
-    )
+    if (this.#peek() === '"') return this.#textFilter('message', this.#readQuoted(), from)
+    const run = this.#readRun()
+    const advice = adviceFor(run.raw)
+    if (advice !== null) this.#fail(advice, from)
+    return this.#textFilter('message', run, from)
   }
 
   /** The name before a colon, and null where there is none: then nothing is said of where this stands. */
@@ -271,7 +267,7 @@ class Parser {
       return { in: name }
     }
     if (isColumn(name)) return { in: 'column', name }
-    const instead = REFUSED.get(name)
+    const instead = REFUSED_NAMES.get(name)
     if (instead !== undefined) this.#fail(`${name} can not be searched: ${instead}`, at)
     return { in: 'bare', name }
   }
@@ -302,7 +298,7 @@ class Parser {
     if (parts.length === 1) {
       const text = parts[0]!
       const words = wordsOf(text)
-      if (words.length === 0) this.#fail(noWord(raw), from)
+      if (words.length === 0) this.#fail(`${quote(raw)} holds no word`, from)
       this.#checkWords(words, from)
       this.#count(words.length, from)
       return textIs(where, { is: 'phrase', text })
@@ -462,7 +458,7 @@ class Parser {
     const text =
       after === 'quote'
         ? 'a space is missing after the quote'
-        : 'a space is missing after the regular expression: a text with slashes is put in quotes'
+        : 'a space is missing after the regular expression: flags stand in it, as in /(?i)…/, and a text with slashes is put in quotes'
     this.#fail(text)
   }
 
@@ -570,12 +566,6 @@ function valueTest(field: Field, run: Run): ValueTest {
   return parts.length > 1
     ? { is: 'glob', parts: globOf(parts) }
     : { is: 'equal', value: parts[0] ?? bug('a run without a part') }
-}
-
-function noWord(raw: string): string {
-  if (raw === '&&') return '&& holds no word: write AND, or nothing'
-  if (raw === '||') return '|| holds no word: write OR'
-  return `${quote(raw)} holds no word`
 }
 
 const quote = (text: string) => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
