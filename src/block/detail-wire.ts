@@ -29,6 +29,7 @@ interface Wire {
     seqs: number[]
     services?: number[][] | undefined
   }
+  patternsMax?: number
   unpatterned: number[]
   patternless?: { first: number; last: number; seq: number; services?: number[] | undefined }
   /** As LACKING_COLUMNS. */
@@ -36,6 +37,8 @@ interface Wire {
 }
 
 const ID_CHARS = 16
+/** What a block kept before it was said. */
+const PATTERNS_MAX_FIRST = 256
 const CHUNK_BYTES = 64 * 1024
 const BROTLI = { chunkSize: CHUNK_BYTES, params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }
 const UNBROTLI = { chunkSize: CHUNK_BYTES }
@@ -79,6 +82,7 @@ export function encodeDetail(detail: BlockDetail): Uint8Array {
         services: patterns.map(({ services }) => serviceWire(services!, places)),
       }),
     },
+    patternsMax: detail.patternsMax,
     unpatterned: detail.unpatterned,
     ...(patternless && {
       patternless: {
@@ -131,6 +135,7 @@ export function decodeDetail(bytes: Uint8Array): BlockDetail {
         services: servicesOf(patterns.services?.[i], records, wire),
       }
     }),
+    patternsMax: wire.patternsMax ?? PATTERNS_MAX_FIRST,
     unpatterned: wire.unpatterned,
     patternless: patternlessOf(wire),
   }

@@ -35,6 +35,8 @@ export interface BlockDetail {
   hasMoreKeys: boolean
   /** The most frequent first. */
   patterns: PatternCount[]
+  /** So many were kept at most: where they are fewer, what has none has none that was not kept. */
+  patternsMax: number
   /** Records without a pattern, by level. */
   unpatterned: number[]
   /** All that is told of a pattern, of the records without one; older details do not tell. */
@@ -204,7 +206,7 @@ export function typeOf(value: unknown): AttributeType {
 function patternsOf(
   parts: StoredBatch[],
   hasServices: boolean,
-): Pick<BlockDetail, 'patterns' | 'unpatterned' | 'patternless'> {
+): Pick<BlockDetail, 'patterns' | 'patternsMax' | 'unpatterned' | 'patternless'> {
   const counts = new Map<string | null, PatternCount>()
   for (const { batch, seqs, patterns } of parts) {
     for (let row = 0; row < batch.length; row++) {
@@ -237,6 +239,7 @@ function patternsOf(
   for (const [pattern, count] of counts) count.id = patternId(pattern!)
   return {
     patterns: [...counts.values()].sort((a, b) => b.records - a.records),
+    patternsMax: PATTERNS_MAX,
     unpatterned: patternless?.levels ?? noLevels(),
     patternless,
   }

@@ -16,8 +16,8 @@ export const VARIABLE = '<_>'
 /** Longer messages are dumps: their patterns would be as long and never come again. */
 const MESSAGE_BYTES_MAX = 4096
 const PATTERN_BYTES_MAX = 512
-/** Kept of one block: each is an entry of the catalog. */
-export const PATTERNS_MAX = 256
+/** Kept of one block: each is an entry of the catalog (docs/decisions/0013). */
+export const PATTERNS_MAX = 1024
 
 /** The pattern of a message, or null where it has none (design.md 7, "Patterns, exactly"). */
 export function patternOf(message: string): string | null {

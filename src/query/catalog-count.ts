@@ -3,7 +3,6 @@
 // one every cell either matches whole or not at all, and belongs to one group. Pure, as prune.ts.
 
 import { type BlockDetail, LACKING_COLUMNS, type PatternCount } from '../block/detail.ts'
-import { PATTERNS_MAX } from '../block/pattern.ts'
 import { LEVELS, TEXT_COLUMNS, type TextColumn } from '../record.ts'
 import {
   type Ask,
@@ -155,7 +154,7 @@ function groupOf(facts: Facts, field: GroupField, cell: Cell): string | null | u
 /** Of more patterns than a block keeps, records without one may have one. */
 function patternValue(detail: BlockDetail | null, { pattern }: Cell): string | null | undefined {
   if (pattern === undefined || pattern !== null) return pattern?.id
-  return detail && detail.patterns.length < PATTERNS_MAX ? null : undefined
+  return detail && detail.patterns.length < detail.patternsMax ? null : undefined
 }
 
 /** The value that a column has in all records of the block. */

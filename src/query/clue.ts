@@ -3,7 +3,7 @@
 
 import type { BlockDetail } from '../block/detail.ts'
 import type { Hash } from '../block/filter.ts'
-import { PATTERNS_MAX, VARIABLE } from '../block/pattern.ts'
+import { VARIABLE } from '../block/pattern.ts'
 import { idToken, wordToken } from '../block/tokens.ts'
 import type { AttributeType, TextColumn } from '../record.ts'
 import { wordsOf } from '../words.ts'
@@ -84,7 +84,7 @@ const mayHoldAll = (tokens: Hash[]): Clue['mayPass'] =>
   tokens.length > 0 ? (source) => holdsAll(source, tokens) : null
 
 /** Records without a pattern may have one that the block did not keep, unless it kept all. */
-const keepsAll = ({ patterns }: BlockDetail) => patterns.length < PATTERNS_MAX
+const keepsAll = ({ patterns, patternsMax }: BlockDetail) => patterns.length < patternsMax
 
 function patternClue(id: string): Clue {
   /** Of what is not variable in it. */
@@ -110,7 +110,7 @@ function patternClue(id: string): Clue {
   }
 }
 
-/** Patterns whose verdict one leaf keeps: a block has 256, most of them those of the block before. */
+/** Patterns whose verdict one leaf keeps: a block has some hundred, most of them those of the block before. */
 const VERDICTS_MAX = 10_000
 
 function textClue({ in: where, test }: Extract<Leaf, { kind: 'text' }>): Clue {

@@ -106,7 +106,7 @@ export function lookAt(
   return rows.filter((row) => holds(message[row]!))
 }
 
-/** Patterns whose verdict one condition keeps: half a kilobyte each, and a block has 256. */
+/** Patterns whose verdict one condition keeps: half a kilobyte each, and a block has some hundred. */
 const VERDICTS_MAX = 10_000
 
 /** What patterns say of rows. What it learns of a pattern it keeps. */

@@ -282,8 +282,8 @@ describe('choosePatterns', () => {
   })
 
   it(`keeps the ${PATTERNS_MAX} most frequent of all parts, the first seen among equals`, () => {
-    const letter = (i: number) => String.fromCharCode(0x400 + i)
-    const all = Array.from({ length: PATTERNS_MAX + 20 }, (_, i) => letter(i))
+    const word = (i: number) => String.fromCodePoint(0x4e00 + i)
+    const all = Array.from({ length: PATTERNS_MAX + 20 }, (_, i) => word(i))
     const rare = all.slice(0, 10)
     const parts = partsOf(messages(...all), messages(...all.filter((text) => !rare.includes(text))))
     choosePatterns(parts)
