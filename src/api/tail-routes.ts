@@ -31,6 +31,8 @@ tailRoutes.get('/logs/tail', async (c) => {
   const tail = await openTail(c.env, access, { filter, since, until }, after.data)
   if (!tail.ok) return answer(c, tail)
   c.req.raw.signal.addEventListener('abort', () => tail.data.close())
+  // Its body is thrown away unread, and nobody would ever close it.
+  if (c.req.method === 'HEAD') tail.data.close()
   c.header('Content-Type', 'text/event-stream')
   c.header('Cache-Control', 'no-store')
   return c.body(streamOf(tail.data))

@@ -117,6 +117,18 @@ describe('GET /logs/tail', () => {
     await vi.waitFor(async () => expect(await sockets()).toBe(0))
   })
 
+  it('keeps no socket for a HEAD, whose answer nobody reads', async () => {
+    const app = await makeApp('tail-head')
+    const found = await env.REGISTRY.getByName('registry').tenantForApp(app.appId)
+    const shard = env.LOG_SHARD.getByName(`${found!.tenantId}-0`)
+    const headers = { 'X-API-Key': app.read }
+    const response = await request('/logs/tail', { method: 'HEAD', headers })
+    expect(response.status).toBe(200)
+    expect(response.headers.get('content-type')).toBe('text/event-stream')
+    const sockets = () => runInDurableObject(shard, (_, state) => state.getWebSockets().length)
+    await vi.waitFor(async () => expect(await sockets()).toBe(0))
+  })
+
   const refuses = (
     name: string,
     query: string,
