@@ -24,6 +24,7 @@ const RELATIVE_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_80
 
 const ISO =
   /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:[Zz]|([+-])(\d\d)(?::?(\d\d))?)?)?$/
+const FORMS = 'ISO 8601, or seconds, ms, µs or ns since 1970'
 const DECIMAL = /^(\d+)(?:\.(\d*))?$/
 
 /**
@@ -34,26 +35,29 @@ const DECIMAL = /^(\d+)(?:\.(\d*))?$/
  */
 export function parseTime(value: string | number): Result<Time> {
   const text = String(value).trim()
-  const decimal = DECIMAL.exec(text)
-  if (decimal !== null) return numericTime(text, decimal[1]!, decimal[2] ?? '')
-  if (/^-\d/.test(text)) return wrong(text, 'is before 1970')
-  const iso = ISO.exec(text)
-  if (iso === null) {
-    return wrong(text, 'is no time: write ISO 8601, or seconds, ms, µs or ns since 1970')
-  }
-  return isoTime(text, iso)
+  return timeIn(text) ?? wrong(text, `is no time: write ${FORMS}`)
 }
 
 /** The same for a parameter of a request, which may also be relative: `15m` is 15 minutes ago. */
 export function parseTimeParameter(text: string, nowMs: number): Result<Time> {
   const relative = /^\s*(\d+)([smhdw])\s*$/.exec(text)
   if (relative === null) {
-    const time = parseTime(text)
-    if (time.ok || !/\d \d\d:?\d\d$/.test(text)) return time
-    return wrong(text, 'is no time: a + in a URL is written %2B')
+    const time = timeIn(text.trim())
+    if (time !== null) return time
+    if (/\d \d\d:?\d\d$/.test(text)) return wrong(text, 'is no time: a + in a URL is written %2B')
+    return wrong(text, `is no time: write 15m, 2h or 7d for so long ago, ${FORMS}`)
   }
   const ms = nowMs - Number(relative[1]) * RELATIVE_MS[relative[2] as keyof typeof RELATIVE_MS]
   return ms < 0 ? wrong(text, 'is before 1970') : ok({ ms, ns: 0 })
+}
+
+/** Null where the text has none of the forms. */
+function timeIn(text: string): Result<Time> | null {
+  const decimal = DECIMAL.exec(text)
+  if (decimal !== null) return numericTime(text, decimal[1]!, decimal[2] ?? '')
+  if (/^-\d/.test(text)) return wrong(text, 'is before 1970')
+  const iso = ISO.exec(text)
+  return iso && isoTime(text, iso)
 }
 
 function wrong(text: string, why: string): Result<never> {

@@ -96,7 +96,9 @@ describe('parseTimeParameter', () => {
 
   refuses('99999999d', 'before 1970')
   refuses('15 minutes', 'is no time')
-  refuses('1.5h', 'is no time')
+  refuses('1.5h', 'is no time: write 15m, 2h or 7d for so long ago')
+  refuses('now-1h', 'is no time: write 15m, 2h or 7d for so long ago')
+  refuses('2026-02-30', 'does not exist')
   refuses('-5m', 'before 1970')
   refuses('2024-07-03T11:46:40 02:00', 'written %2B')
 })

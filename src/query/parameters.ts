@@ -74,19 +74,22 @@ export const matchesEverything = ({ filter, since, until }: RecordFilter) =>
   filter.kind === 'and' &&
   filter.of.length === 0
 
-/** The parameters that are `known`, or attr.<name>, which every door with records takes. */
+/** The parameters that are `known`, and attr.<name> at every door that chooses records. */
 export function readGiven(
   parameters: Iterable<[string, string]>,
   known: readonly ParameterName[],
+  choosesRecords = true,
 ): Given {
   const given = new Map<string, string>()
   for (const [name, value] of parameters) {
     const isKnown =
-      (known as readonly string[]).includes(name) || (name.startsWith('attr.') && name.length > 5)
+      (known as readonly string[]).includes(name) ||
+      (choosesRecords && name.startsWith('attr.') && name.length > 5)
     if (!isKnown) {
+      const names = choosesRecords ? [...known, 'attr.<name>'] : known
       throw new BadParameter(
         name,
-        `unknown parameter ${quote(name)}; known are ${known.join(', ')}, attr.<name>`,
+        `unknown parameter ${quote(name)}; known are ${names.join(', ')}`,
       )
     }
     if (given.has(name)) throw new BadParameter(name, `parameter ${quote(name)} is given twice`)
@@ -120,9 +123,20 @@ function workspaceOf({ workspaceId }: QueryScope, given: Given): Filter {
 
 const readRecordFilter = (given: Given, nowMs: number): RecordFilter => ({
   filter: readFilter(given),
-  since: readTime(given, 'since', nowMs),
-  until: readTime(given, 'until', nowMs),
+  ...readRange(given, nowMs),
 })
+
+function readRange(given: Given, nowMs: number): Pick<RecordFilter, 'since' | 'until'> {
+  const since = readTime(given, 'since', nowMs)
+  const until = readTime(given, 'until', nowMs)
+  const isReversed = since && until && (until.ms - since.ms || until.ns - since.ns) < 0
+  // A page that follows has the range of the first: a relative time has moved on since.
+  if (isReversed && !given.has('cursor')) {
+    const [from, to] = [quote(given.get('since')!), quote(given.get('until')!)]
+    throw new BadParameter('until', `until ${to} is before since ${from}: nothing lies between`)
+  }
+  return { since, until }
+}
 
 function readFilter(given: Given): Filter {
   const filters: Filter[] = []

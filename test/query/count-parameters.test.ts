@@ -182,7 +182,7 @@ describe('what is refused', () => {
     'patterns',
     'compare=1h..x',
     'compare',
-    'compare: "x" is no time: write ISO 8601, or seconds, ms, µs or ns since 1970',
+    'compare: "x" is no time: write 15m, 2h or 7d for so long ago, ISO 8601, or seconds, ms, µs or ns since 1970',
   )
   refuses('aggregate', 'fn=avg', 'fn', 'avg is of numbers: it needs value')
   refuses(

@@ -127,6 +127,8 @@ describe('planQuery', () => {
   refuses('limit=1001', 'bad_request', 'limit', '1 to 1000')
   refuses('since=soon', 'bad_request', 'since', 'soon')
   refuses('until=soon', 'bad_request', 'until', 'soon')
+  refuses('since=1h&until=2h', 'bad_request', 'until', 'until "2h" is before since "1h"')
+  has('since=1h&until=1h', { since: { ms: NOW - 3_600_000, ns: 0 } })
   refuses(`service=${'x'.repeat(QUERY_TEXT_CHARS_MAX + 1)}`, 'bad_request', 'service', '4096')
   refuses('q=a "b', 'bad_query', 'q', 'column 3')
   refuses('q=a (b', 'bad_query', 'q', 'column 3')
@@ -185,6 +187,16 @@ describe('a cursor', () => {
       { ms: NOW - 60_000, ns: 0 },
     ]
     expect(plan).toMatchObject({ ok: true, data: { since, until } })
+  })
+
+  it('has that range also where a relative since has gone past until', () => {
+    const query = `since=1s&until=${NOW}`
+    const later = planQuery(
+      new URLSearchParams(`${query}&cursor=${cursorOf(query)}`),
+      MINE,
+      NOW + 60_000,
+    )
+    expect(later).toMatchObject({ ok: true, data: { since: { ms: NOW - 1000 } } })
   })
 
   it('may stand before the first record', () => {
