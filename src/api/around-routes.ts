@@ -2,10 +2,11 @@
 
 import { type Context, Hono } from 'hono'
 import { CONTEXT_DEFAULT, CONTEXT_MAX, TRACE_LIMIT_DEFAULT, TRACE_LIMIT_MAX } from '../limits.ts'
-import type { ParameterName } from '../query/parameter-table.ts'
+import { PAGE_PARAMETERS, type ParameterName } from '../query/parameter-table.ts'
 import {
   BadParameter,
   type Given,
+  quote,
   readChoice,
   readGiven,
   readWhole,
@@ -144,20 +145,23 @@ aroundRoutes.get('/traces/:trace_id', async (c) => {
 })
 
 /** A trace is shown whole: what narrows it is GET /logs with `trace_id`. */
-function readTraceGiven(parameters: Iterable<[string, string]>): Given {
-  const given = readGiven(parameters, TRACE_PARAMETERS)
-  const other = [...given.keys()].find((name) => !TRACE_PARAMETERS.some((known) => known === name))
-  if (other === undefined) return given
-  const text = `a trace is shown whole: ask GET /logs?trace_id=… with ${JSON.stringify(other)}`
-  throw new BadParameter(other, text)
+function readTraceGiven(parameters: URLSearchParams): Given {
+  const narrowing = [...parameters.keys()].find(isNarrowing)
+  if (narrowing === undefined) return readGiven(parameters, TRACE_PARAMETERS, false)
+  const text = `a trace is shown whole: ask GET /logs?trace_id=… with ${quote(narrowing)}`
+  throw new BadParameter(narrowing, text)
 }
+
+const isNarrowing = (name: string) =>
+  name.startsWith('attr.') || (isIn(PAGE_PARAMETERS, name) && !isIn(TRACE_PARAMETERS, name))
+const isIn = (names: readonly string[], name: string) => names.includes(name)
 
 function noTrace(traceId: string, { since, until }: { since: unknown; until: unknown }) {
   const where = since || until ? ' between these times' : ''
   const form = /^[0-9a-f]{32}$/.test(traceId)
     ? ''
     : '; trace ids are 32 hexadecimal digits, also in a traceparent or as a UUID'
-  return err('not_found', `no record${where} has the trace id ${JSON.stringify(traceId)}${form}`)
+  return err('not_found', `no record${where} has the trace id ${quote(traceId)}${form}`)
 }
 
 /** The parameters that a plan has taken: none is given twice. */

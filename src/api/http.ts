@@ -41,8 +41,7 @@ export function createApp(): Hono<HonoEnv> {
   app.route('/', docsRoutes)
   app.notFound((c) => {
     const allowed = methodsOf(app, c.req.path)
-    if (allowed.length === 0)
-      return answer(c, err('not_found', `there is nothing at ${c.req.path}`))
+    if (allowed.length === 0) return answer(c, err('not_found', nothingAt(c.req.path)))
     c.header('Allow', allowed.join(', '))
     return answer(c, err('method_not_allowed', `${c.req.method} is not allowed here`, { allowed }))
   })
@@ -54,6 +53,11 @@ export function createApp(): Hono<HonoEnv> {
   })
   return app
 }
+
+const nothingAt = (path: string) =>
+  /^\/logs\/[^/]+(?:\/context)?$/.test(path)
+    ? `there is nothing at ${path}: ids of records are like 0-17, and GET /docs lists every door`
+    : `there is nothing at ${path}: GET /docs lists every door`
 
 /** A failure in the protocol of the door it happened at. */
 const fail = (c: Context<HonoEnv>, failed: ReturnType<typeof err>) =>

@@ -1,6 +1,7 @@
 // Logs out: GET /logs, GET /logs/count, GET /logs/:id, GET /stats/:app_id.
 
 import { Hono } from 'hono'
+import { readGiven, refusing } from '../query/parameters.ts'
 import { planAll, planQuery } from '../query/plan.ts'
 import { ok } from '../result.ts'
 import { countShards, queryShards } from '../tenant/read.ts'
@@ -39,6 +40,8 @@ queryRoutes.get('/logs/count', async (c) => {
 queryRoutes.get(`/logs/${RECORD_ID}`, async (c) => {
   const reader = await readAccess(c)
   if (!reader.ok) return answer(c, reader)
+  const given = refusing(() => readGiven(parametersOf(c), ['app_id'], false))
+  if (!given.ok) return answer(c, given)
   return answer(c, await readVisible(c, reader.data.access, c.req.param('id')))
 })
 

@@ -255,6 +255,24 @@ describe('GET /logs/:id/context', () => {
   })
 })
 
+describe('GET /logs/:id', () => {
+  let app: Awaited<ReturnType<typeof filled>>
+  beforeAll(async () => {
+    app = await filled('one')
+  })
+
+  it('takes no parameters of a search, and says what an id is like', async () => {
+    expect(await refusal(app.read, '/logs/0-1?format=csv')).toMatchObject({
+      status: 400,
+      message: 'unknown parameter "format"; known are app_id',
+    })
+    expect(await refusal(app.read, '/logs/17')).toMatchObject({
+      status: 404,
+      message: expect.stringContaining('ids of records are like 0-17'),
+    })
+  })
+})
+
 describe('GET /traces/:trace_id', () => {
   let app: Awaited<ReturnType<typeof filled>>
   beforeAll(async () => {
@@ -275,9 +293,14 @@ describe('GET /traces/:trace_id', () => {
     const { count, records } = await traceOf(app.read, TRACE, `since=${T + 10}&until=${T + 20}`)
     expect(count).toBe(6)
     expect(records.length).toBe(6)
-    expect(await refusal(app.read, `/traces/${TRACE}?level=error`)).toMatchObject({ status: 400 })
-    expect(await refusal(app.read, `/traces/${TRACE}?attr.a=1`)).toMatchObject({ status: 400 })
-    expect(await refusal(app.read, `/traces/${TRACE}?order=asc`)).toMatchObject({ status: 400 })
+    for (const narrowing of ['level=error', 'attr.a=1', 'order=asc']) {
+      expect(await refusal(app.read, `/traces/${TRACE}?${narrowing}`)).toMatchObject({
+        status: 400,
+        message: expect.stringContaining('a trace is shown whole: ask GET /logs?trace_id=…'),
+      })
+    }
+    const { message } = await refusal(app.read, `/traces/${TRACE}?depth=2`)
+    expect(message).toMatch(/^unknown parameter "depth"; known are app_id, .*explain$/)
   })
 
   it('of a bound key is what it may see', async () => {
