@@ -277,7 +277,8 @@ export const Patterns = z
     distinct: count,
     total: count,
     unpatterned: count.describe('Records whose message has no pattern.'),
-    other: count.describe('Records of patterns beyond those that are told apart.'),
+    other: count.describe('Records of patterns that are not shown.'),
+    is_complete: isComplete,
     compare: z
       .strictObject({ since: ms, until: ms, total: count, unpatterned: count, ...told })
       .optional(),
@@ -310,7 +311,7 @@ export const Aggregate = z
     total: count,
     without_value: count.optional().describe('Records without a number.'),
     is_complete: isComplete,
-    approximate: z.boolean().describe('Whether percentiles were estimated.'),
+    is_exact: z.boolean().describe('False: percentiles are estimated.'),
     relative_error: z.number().optional(),
     ...told,
   })

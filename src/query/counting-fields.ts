@@ -86,13 +86,17 @@ export class FieldsCounter implements Counter {
 
   /** How many fields there are. */
   get size(): number {
-    return this.#byField().size
+    return this.#all().length
   }
 
   /** So many fields, the most frequent first. */
   view(limit: number): FieldView[] {
-    const all = [...this.#byField().values()]
-    all.sort((a, b) => b.count - a.count || (a.scope === 'column' ? -1 : 1))
+    const all = this.#all().sort(
+      (a, b) =>
+        b.count - a.count ||
+        Number(a.scope === 'attr') - Number(b.scope === 'attr') ||
+        (a.name < b.name ? -1 : 1),
+    )
     return all.slice(0, limit).map(({ scope, name, types, count, isExact }) => ({
       name: scope === 'column' ? name : attributeName(name),
       scope,
@@ -103,8 +107,9 @@ export class FieldsCounter implements Counter {
     }))
   }
 
-  #byField() {
+  #all(): Field[] {
     const fields = new Map<string, Field>()
+    if (this.records > 0) fields.set('column level', levelOf(this.records))
     for (const [key, count] of this.#counts) {
       const { scope, type, name } = readFieldKey(key)
       const field = fields.get(`${scope} ${name}`)
@@ -117,7 +122,7 @@ export class FieldsCounter implements Counter {
       field.isExact &&= type !== '?'
       if (!field.types.includes(shownType(type))) field.types.push(shownType(type))
     }
-    return fields
+    return [...fields.values()]
   }
 }
 
@@ -128,6 +133,15 @@ interface Field {
   count: number
   isExact: boolean
 }
+
+/** Every record has a level, so nothing has to be read of it. */
+const levelOf = (count: number): Field => ({
+  scope: 'column',
+  name: 'level',
+  types: ['text'],
+  count,
+  isExact: true,
+})
 
 /** Of a column that the catalog does not list it is known all the same that it holds text. */
 const shownType = (type: FieldType): string => (type === '?' ? 'text' : type)

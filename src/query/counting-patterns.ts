@@ -126,6 +126,13 @@ export class PatternsCounter implements Counter {
     }
   }
 
+  /** Records that have a pattern, with a place or without. */
+  get patterned(): number {
+    let records = this.other
+    for (const sum of this.sums.values()) records += sum.records
+    return records
+  }
+
   #sumOf(text: string): PatternSum | null {
     const known = this.#byText.get(text)
     if (known !== undefined) return known

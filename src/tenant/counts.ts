@@ -115,8 +115,9 @@ export type PatternsAnswer = {
   total: number
   /** Records without a pattern, and those of whose pattern the catalog knows nothing. */
   unpatterned: number
-  /** Records of patterns beyond those that are told apart. */
+  /** Records of patterns that are not shown. */
   other: number
+  is_complete: boolean
   /** The time before, and what was counted there. */
   compare?: { since: number; until: number; total: number; unpatterned: number } & Told
 } & Told
@@ -138,13 +139,16 @@ export async function readPatterns(
     const { counter, told } = now.data
     const ratio = range && lengthOf(plan) / lengthOf(range)
     const compared = before && ratio !== null && { counter: before.data.counter, ratio }
+    const patterns = counter.view(limit, compared || null)
+    const shown = patterns.reduce((sum, { count }) => sum + count, 0)
     return ok({
-      patterns: counter.view(limit, compared || null),
+      patterns,
       histogram: { since: buckets.startMs, interval_ms: buckets.stepMs },
       distinct: counter.sums.size,
       total: counter.records,
       unpatterned: counter.unpatterned,
-      other: counter.other,
+      other: counter.patterned - shown,
+      is_complete: counter.other === 0,
       ...told,
       ...(before && {
         partial: told.partial || before.data.told.partial,
@@ -191,7 +195,8 @@ export type AggregateAnswer = {
   /** Records without a number, where numbers are asked for. */
   without_value?: number
   is_complete: boolean
-  approximate: boolean
+  /** Whether percentiles are: of very many numbers they are estimated. */
+  is_exact: boolean
   relative_error?: number
 } & Told
 
@@ -250,7 +255,7 @@ async function countNumbers(
     total: counter.records,
     ...(value && { without_value: counter.withoutValue }),
     is_complete: counter.isComplete,
-    approximate: error !== null,
+    is_exact: error === null,
     ...(error !== null && { relative_error: error }),
     ...told.data,
   })
@@ -280,7 +285,7 @@ async function countGroups(
   const { size, isComplete } = counter.groups
   const hasMissing = field !== undefined && counter.missing > 0
   const distinct = field ? size + Number(hasMissing) : lines.length
-  const made = { is_complete: isComplete, approximate: false }
+  const made = { is_complete: isComplete, is_exact: true }
   return ok({ groups, distinct, total, ...made, ...told.data })
 }
 

@@ -213,6 +213,7 @@ async function checkFields(key: string, query: string): Promise<void> {
     if (isExact) expect(count, `${query} ${name}`).toBe(own.length)
     else expect(count, `${query} ${name}`).toBeGreaterThanOrEqual(own.length)
   }
+  if (logs.length > 0) expect(found.fields[0], query).toMatchObject({ name: 'level', share: 1 })
   const keys = new Set(logs.flatMap((log) => Object.keys(log.metadata.attributes ?? {})))
   const listed = found.fields.filter(({ scope }) => scope === 'attr').map(({ name }) => name)
   expect(listed.sort(), query).toEqual([...keys].sort())
@@ -272,7 +273,7 @@ interface Aggregate extends Told {
     [name: string]: unknown
   }[]
   without_value?: number
-  approximate: boolean
+  is_exact: boolean
 }
 
 async function checkAggregate(key: string, query: string): Promise<void> {
@@ -287,10 +288,10 @@ async function checkAggregate(key: string, query: string): Promise<void> {
     key,
     `${path}&value=duration_ms&by=service,level&fn=count,sum,avg,min,max,p50,p90`,
   )
-  expect([found.total, found.without_value, found.approximate]).toEqual([
+  expect([found.total, found.without_value, found.is_exact]).toEqual([
     logs.length,
     logs.length - numbered.length,
-    false,
+    true,
   ])
   const groupOf = (log: Log) => JSON.stringify({ service: log.service, level: log.level })
   expect(found.groups.length).toBe(new Set(numbered.map(groupOf)).size)
@@ -457,6 +458,22 @@ describe('an app without records', () => {
     expect(await get(read, '/logs/fields')).toMatchObject({ ...told, fields: [] })
     expect(await get(read, '/logs/patterns')).toMatchObject({ ...told, patterns: [] })
     expect(await get(read, '/logs/aggregate?interval=1h')).toMatchObject({ ...told, groups: [] })
+  })
+})
+
+describe('patterns that are not listed', () => {
+  it('are in other', async () => {
+    const app = await makeApp('pattern-others')
+    await postLogs(
+      app.ingest,
+      ['one', 'one', 'one', 'two', 'two', 'three'].map((message) => ({ message })),
+    )
+    expect(await get(app.read, '/logs/patterns?limit=1')).toMatchObject({
+      patterns: [{ pattern: 'one', count: 3 }],
+      distinct: 3,
+      other: 3,
+      is_complete: true,
+    })
   })
 })
 

@@ -208,6 +208,7 @@ describe('counts are those of plain loops:', () => {
     const names: string[] = []
     const types = new Map<string, Set<string>>()
     for (const view of views) {
+      names.push('column level')
       for (const name of FIELD_COLUMNS) {
         if (view[name] !== null && view[name] !== 0) names.push(`column ${name}`)
       }
@@ -217,6 +218,7 @@ describe('counts are those of plain loops:', () => {
       }
     }
     const read = fields.map(({ name, scope, count }) => {
+      if (name === 'level') return { value: 'column level', count }
       const field = parseFieldName(name)
       if (!field.ok || !('name' in field.data)) throw new Error(`${where} ${name}`)
       expect(scope, name).toBe(field.data.in === 'column' ? 'column' : 'attr')
@@ -398,7 +400,16 @@ describe('what catalogs counted is added', () => {
       ['attr text a b', [1]],
     ])
     fields.absorb({ ...emptyCounted(), records: 4, groups: keys })
+    const level = {
+      name: 'level',
+      scope: 'column',
+      types: ['text'],
+      count: 4,
+      share: 1,
+      is_exact: true,
+    }
     expect(fields.view(5)).toEqual([
+      level,
       {
         name: 'trace_id',
         scope: 'column',
