@@ -5,7 +5,9 @@ import { Validator as Specification } from '@seriousme/openapi-schema-validator'
 import { describe, expect, it } from 'vitest'
 import { NewAppBody, NewKeyBody } from '../src/api/admin-routes.ts'
 import { DeleteBody, FlushBody, PruneBody } from '../src/api/data-routes.ts'
+import { docsPage, SEARCHES } from '../src/api/docs-page.ts'
 import { openapiDocument } from '../src/api/openapi.ts'
+import { parseSearch } from '../src/query/search.ts'
 import { SettingsBody } from '../src/tenant/settings.ts'
 import { wrongIn } from './described.ts'
 
@@ -22,6 +24,18 @@ describe('the OpenAPI document', () => {
   it('is told from one that is not', async () => {
     const { info: _, ...rest } = JSON.parse(JSON.stringify(document))
     expect(await new Specification().validate(rest)).toMatchObject({ valid: false })
+  })
+})
+
+describe('the searches that /docs shows', () => {
+  for (const [search] of SEARCHES) {
+    it(search, () => expect(parseSearch(search)).toMatchObject({ ok: true }))
+  }
+
+  it('stand on the page as they are written', () => {
+    const page = docsPage(document, 'http://logs.test')
+    expect(page).toContain('<code>message:/took \\d+ ms$/</code>')
+    expect(page).toContain('<code>&quot;upstream timeout&quot;</code>')
   })
 })
 

@@ -28,11 +28,12 @@ export function docsPage(document: OpenapiDocument, origin: string): string {
 <p>${prose(info.description)} The same for programs: <a href="/openapi.json">/openapi.json</a>.</p>
 </header>
 <nav>
+<p><a href="#start">Start</a> · <a href="#search">Searching</a> · <a href="#schemas">Schemas</a></p>
 ${sections.map(contentsOf).join('\n')}
-<p><a href="#schemas">Schemas</a></p>
 </nav>
 <main>
 ${startOf(origin)}
+${searching()}
 ${sections.map(sectionOf).join('\n')}
 <section>
 <h2 id="schemas">Schemas</h2>
@@ -67,6 +68,38 @@ curl "$URL/logs" -H "X-API-Key: $INGEST_KEY" -d '{"level":"warn","message":"stoc
 curl -G "$URL/logs" -H "X-API-Key: $READ_KEY" --data-urlencode 'q=level:&gt;=warn stock' -d since=15m</pre>
 <p>A key goes into <code>X-API-Key</code>, <code>Authorization: Bearer</code>, or the password of <code>Basic</code>.
 It is of one app; <code>ADMIN_KEY</code> names the app by <code>app_id</code> or <code>X-App-Id</code>.</p>
+</section>`
+
+/** Searches, and what each finds: the language on one screen. */
+export const SEARCHES = [
+  ['timeout', 'the word in the message, in any case, but not `timeouts`'],
+  ['upstream timeout', 'both words, anywhere'],
+  ['"upstream timeout"', 'next to each other, in this order'],
+  ['time* *out *meou*', 'a word begins so, ends so, has it anywhere'],
+  ['timeout OR reset', 'one of them; OR, AND and NOT are capitals'],
+  ['upstream -(retry OR again)', 'the one and none of the others; also `NOT`'],
+  ['service:api', 'the whole value of a column or an attribute, case as stored'],
+  ['service:(api OR web) version:1.*', 'one of a list; `*` is any text, `?` is a character'],
+  ['http.route:"/api/users"', 'in quotes: slashes, spaces, parentheses'],
+  ['user_id:* -span_id:*', 'there is a value; there is none'],
+  ['http.response.status_code:>=500', 'numbers: `>`, `>=`, `<`, `<=`'],
+  ['duration_ms:[100 TO 500}', 'from 100, below 500'],
+  ['level:>=warn', 'levels are in order'],
+  ['attr.host:a resource.host.name:a', 'where to look: also `scope.` and `body.`'],
+  ['any:4bf92f3577b34da6a3ce929d0e0e4736', 'the word in the message or any text of the record'],
+  ['message:/took \\d+ ms$/', 'RE2, anywhere in the value; `(?i)` before it for any case'],
+  ['pattern:6f25d9cafec784f1', 'messages of one pattern of `GET /logs/patterns`'],
+  ['*', 'every record'],
+] as const
+
+const searching = () => `<section>
+<h2 id="search">Searching</h2>
+<p>${prose(
+  'What `q` says. Percent-encode it in a URL, as `curl -G --data-urlencode` does. Terms next to each other must all hold, and so must other parameters. Times are not searched: `since` and `until` say when.',
+)}</p>
+<table class="searches">${SEARCHES.map(
+  ([search, finds]) => `<tr><td><code>${escaped(search)}</code><td>${prose(finds)}`,
+).join('\n')}</table>
 </section>`
 
 const contentsOf = ({ name, doors }: Section) => `<details open><summary>${escaped(name)}</summary>
@@ -139,7 +172,7 @@ function answersOf(responses: OpenapiOperation['responses']): string {
   const headers = Object.keys((good.headers ?? {}) as Json).map((name) => `<code>${name}</code>`)
   const told = headers.length > 0 ? `<br><small>Headers ${headers.join(', ')}</small>` : ''
   const failures = Object.entries(bad).map(
-    ([status, { description }]) => `<code>${status}</code> ${prose(description)}`,
+    ([status, { description }]) => `<code>${status}</code>&nbsp;${prose(description)}`,
   )
   return `<table><tr><td>Answer<td>${forms.join('<br>')}${told}
 ${failures.length > 0 ? `<tr><td>Errors<td>${failures.join(' · ')}` : ''}</table>`
@@ -224,6 +257,7 @@ table { width: 100%; border-collapse: collapse; margin: .5rem 0 }
 td { padding: .35rem .5rem .35rem 0; border-top: 1px solid var(--line); vertical-align: top;
   overflow-wrap: anywhere }
 td:first-child { width: 11rem }
+.searches td:first-child { width: 21rem }
 td code { white-space: pre-wrap }
 td:first-child code { font-weight: 600 }
 summary { cursor: pointer; color: var(--dim) }
@@ -240,5 +274,5 @@ nav b { display: inline-block; min-width: 3.6rem; font-size: .7rem; color: var(-
   nav { position: sticky; top: 1rem; align-self: start; max-height: calc(100vh - 2rem); overflow-y: auto }
   main { min-width: 0 }
 }
-@media (max-width: 40rem) { td { display: block } td + td { border-top: 0; padding-top: 0 } td:first-child { width: auto } }
+@media (max-width: 40rem) { td { display: block } td + td { border-top: 0; padding-top: 0 } td:first-child, .searches td:first-child { width: auto } }
 `

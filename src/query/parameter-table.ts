@@ -66,7 +66,7 @@ export const PARAMETERS = {
   version: is('version'),
   instance_id: is('instance_id'),
   q: text(
-    'A search: words, "phrases", `time*`, `service:api`, `status:>=500`, `field:/regex/`, AND, OR, NOT. docs/query.md teaches it.',
+    'A search: words, "phrases", `time*`, `service:api`, `status:>=500`, `field:/regex/`, AND, OR, NOT. `/docs#search` shows them all.',
     'level:>=warn service:api "upstream timeout" -retry',
   ),
   since: text(`From this time on. ${TIMES}`, '15m', '2026-01-31T09:00:00Z'),
