@@ -103,12 +103,16 @@ export class AggregateCounter implements Counter {
     const { buckets } = this.#aggregation
     const places = buckets && bucketsOf(buckets, stored, rows)
     const groups = this.#groupsOf(stored, rows)
+    let row = -1
+    let others: (Group | null)[] | null = null
     const add = (i: number, number: number | null) => {
       const place = places ? places[i]! : 0
       if (place < 0) return
       const group = groups.first(i)
       if (group) this.#add(group, place, number)
-      const others = groups.others(i)
+      // A row's numbers come together, and its groups may be many.
+      if (i !== row) others = groups.others(i)
+      row = i
       if (others) for (const other of others) if (other) this.#add(other, place, number)
     }
     const found = this.#value?.numbers(stored, rows)

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { storedSegment } from '../../src/block/stored.ts'
 import {
   AGGREGATE_SERIES_MAX,
+  ELEMENTS_MAX,
   GROUP_CELLS_MAX,
   GROUP_CHARS_MAX,
   GROUPS_MAX,
@@ -90,6 +91,22 @@ describe('more than can be told apart', () => {
     const counter = new AggregateCounter(of)
     counter.count(many(100), rowsOf(100))
     expect([counter.size, counter.isComplete]).toEqual([AGGREGATE_SERIES_MAX / 2000, false])
+  })
+})
+
+describe('a record with long arrays', () => {
+  it('has its groups found once, not once a number', () => {
+    const rest = JSON.stringify({ n: Array.from({ length: 3000 }, (_, i) => i) })
+    const stored = storedSegment(batchOf(Array.from({ length: 20 }, () => ({ rest }))), 1, 0)
+    const functions = [{ name: 'sum', is: 'sum' } as const]
+    const of = { value: attr('n').field, by: [attr('n')], functions, buckets: null }
+    const counter = new AggregateCounter(of)
+    const start = performance.now()
+    counter.count(stored, rowsOf(20))
+    // 15 million sums; to find 256 groups for each of 60,000 numbers takes 3 s.
+    expect(performance.now() - start).toBeLessThan(1500)
+    expect(counter.size).toBe(ELEMENTS_MAX)
+    expect(counter.view(1)).toMatchObject([{ by: { n: '0' }, sum: 20 * 2999 * 1500 }])
   })
 })
 
