@@ -131,9 +131,21 @@ export function wordTest(phrases: string[][]): (text: string) => boolean {
   const hints = needles.filter((needle) => needle !== '').map(mayHold)
   return (text) => {
     for (const hint of hints) if (!hint.test(text)) return false
-    const all = wordsOf(text)
+    const all = wordsAgain(text)
     return phrases.every((phrase) => holdsPhrase(all, phrase))
   }
+}
+
+let lastText = ''
+let lastWords: string[] = []
+
+/** The words of a text, cut once where many conditions ask the same text one after the other. */
+function wordsAgain(text: string): string[] {
+  if (text !== lastText) {
+    lastWords = wordsOf(text)
+    lastText = text
+  }
+  return lastWords
 }
 
 function holdsPhrase(all: string[], phrase: string[]): boolean {
