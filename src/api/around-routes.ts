@@ -19,7 +19,14 @@ import { CONTEXT_SCOPES, type ContextWish, readContext, readTrace } from '../ten
 import { exportSteps } from '../tenant/export.ts'
 import { answer, type HonoEnv } from './answer.ts'
 import { answerIn, FORMATS, formatOf, LINES } from './format.ts'
-import { optionsOf, parametersOf, RECORD_ID, readAccess, readVisible } from './read-door.ts'
+import {
+  optionsOf,
+  parametersOf,
+  plainOptions,
+  RECORD_ID,
+  readAccess,
+  readVisible,
+} from './read-door.ts'
 import { recordStream } from './record-stream.ts'
 
 export const aroundRoutes = new Hono<HonoEnv>()
@@ -86,7 +93,7 @@ aroundRoutes.get(`/logs/${RECORD_ID}/context`, async (c) => {
   if (!format.ok) return answer(c, format)
   const record = await readVisible(c, access, c.req.param('id'))
   if (!record.ok) return answer(c, record)
-  const options = { signal: c.req.raw.signal }
+  const options = plainOptions(c, access)
   const context = await readContext(c.env, access, plan.data, record.data, wish.data, options)
   return answerIn(c, format.data, context, ({ before, record, after }) => [
     ...before,

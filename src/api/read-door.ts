@@ -30,11 +30,17 @@ export function optionsOf(c: Context<HonoEnv>, access: Access): Result<QueryOpti
     const details = { parameter: 'explain' }
     return err('bad_request', 'explain must be "true" or "false"', details)
   }
-  const signal = c.req.raw.signal
-  if (text === 'false') return ok({ signal })
+  const options = plainOptions(c, access)
+  if (text === 'false') return ok(options)
   const unbound = requireUnbound(access)
-  return unbound.ok ? ok({ signal, explain: true }) : unbound
+  return unbound.ok ? ok({ ...options, explain: true }) : unbound
 }
+
+/** The same at a door that explains nothing. */
+export const plainOptions = (c: Context<HonoEnv>, access: Access): QueryOptions => ({
+  signal: c.req.raw.signal,
+  hidesBlocks: access.workspaceId !== null,
+})
 
 /** How a path names a record. */
 export const RECORD_ID = ':id{[0-9]{1,3}-[0-9]{1,15}}'

@@ -7,7 +7,7 @@ import { TraceSink, type TraceTotals } from '../query/trace.ts'
 import type { RecordView } from '../query/view.ts'
 import { err, ok, type Result } from '../result.ts'
 import { type QueryAnswer, type QueryOptions, queryShards, type Told, toldOf } from './read.ts'
-import { type PartialReason, type QueryStats, Reader } from './reader.ts'
+import { nothingRead, type PartialReason, type QueryStats, Reader } from './reader.ts'
 import { type ShardAccess, withShards } from './route.ts'
 
 export const CONTEXT_SCOPES = ['service', 'trace', 'all'] as const
@@ -81,19 +81,12 @@ function positionOf({ id, time_unix_nano }: RecordView): Position {
   }
 }
 
-const NOTHING_READ: QueryStats = {
-  blocks: { considered: 0, skipped: { time: 0, values: 0, filter: 0, pattern: 0 }, opened: 0 },
-  bytes: 0,
-  rows: 0,
-  r2_reads: 0,
-  ms: 0,
-}
 const NO_PAGE: QueryAnswer = {
   logs: [],
   next_cursor: null,
   partial: false,
   partial_reasons: [],
-  stats: NOTHING_READ,
+  stats: nothingRead(),
 }
 
 /** What an answer tells that took two queries, done at the same time. */

@@ -37,6 +37,8 @@ export interface Told {
 export interface QueryOptions {
   /** Tell what became of every block. */
   explain?: boolean
+  /** Tell nothing of blocks: whether one was opened tells what other workspaces hold. */
+  hidesBlocks?: boolean
   signal?: AbortSignal
   budget?: Budget
   /**
@@ -72,7 +74,7 @@ async function readPage(
   const reader = new Reader(env, access, reading, page)
   const failure = await reader.run()
   if (failure) return { ok: false, error: failure }
-  const { reasons, maxSeqs, stats, explainer, frontierMs } = reader
+  const { reasons, maxSeqs, explainer, frontierMs } = reader
   if (frontierMs !== null) page.endAt(frontierMs)
   const lacks = reasons.some(
     ({ code }) => code === 'shard_unreachable' || (code !== 'budget' && !options.goesPastGaps),
@@ -86,7 +88,7 @@ async function readPage(
       : last && writeCursor(plan, maxSeqs, last),
     partial: reasons.length > 0,
     partial_reasons: reasons,
-    stats,
+    stats: reader.toldStats,
     ...(explainer && { explain: explainer.told() }),
   })
 }
@@ -122,12 +124,12 @@ async function readCount(
 
 /** What an answer that is no page says of how it came about. */
 export function toldOf(reader: Reader): Told {
-  const { reasons, stats, explainer } = reader
+  const { reasons, explainer } = reader
   return {
     partial: reasons.length > 0,
     partial_reasons: reasons,
     ...(reasons.length > 0 && { covered: reader.covered }),
-    stats,
+    stats: reader.toldStats,
     ...(explainer && { explain: explainer.told() }),
   }
 }

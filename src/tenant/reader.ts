@@ -67,6 +67,8 @@ export interface Reading {
   ask: Ask | null
   /** Tells the fate of every row. */
   explain?: boolean
+  /** Tells nothing of blocks: they hold records that the caller may not know of. */
+  hidesBlocks?: boolean
   budget?: Budget
   /** Aborted when nobody waits for the answer any more. */
   signal?: AbortSignal
@@ -113,14 +115,16 @@ interface Pass {
 /** Candidates of one shard that are looked through for objects to read ahead. */
 const LOOK_AHEAD = 16
 
+export const nothingRead = (): QueryStats => ({
+  blocks: { considered: 0, skipped: { time: 0, values: 0, filter: 0, pattern: 0 }, opened: 0 },
+  bytes: 0,
+  rows: 0,
+  r2_reads: 0,
+  ms: 0,
+})
+
 export class Reader {
-  readonly stats: QueryStats = {
-    blocks: { considered: 0, skipped: { time: 0, values: 0, filter: 0, pattern: 0 }, opened: 0 },
-    bytes: 0,
-    rows: 0,
-    r2_reads: 0,
-    ms: 0,
-  }
+  readonly stats = nothingRead()
   readonly reasons: PartialReason[] = []
   /** Each shard's highest sequence number, as the plan or the first replies fix it. */
   readonly maxSeqs: (number | null)[]
@@ -157,6 +161,11 @@ export class Reader {
     this.#budget = reading.budget ?? QUERY_BUDGET
     const length = Math.max(...reading.shards) + 1
     this.maxSeqs = Array.from({ length }, (_, shard) => reading.plan.maxSeqs[shard] ?? null)
+  }
+
+  /** Of the stats, what the caller may know. */
+  get toldStats(): QueryStats {
+    return this.#reading.hidesBlocks ? { ...nothingRead(), ms: this.stats.ms } : this.stats
   }
 
   /** Reads until the sink needs no more. The failure when no answer can be given at all. */

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import {
+  ADMIN_KEY,
   dataOf,
   getLogs,
   type LogPage,
@@ -284,6 +285,35 @@ describe('workspaces', () => {
     expect(theirs.status).toBe(404)
     const stats = await request('/stats/bound', { headers: { 'X-API-Key': read } })
     expect(stats.status).toBe(403)
+  })
+})
+
+describe('what a key of one workspace is told of blocks', () => {
+  it('is the same whatever the other workspaces hold', async () => {
+    const app = await makeApp('bound-stats')
+    const bound = await makeKey(app.appId, { role: 'read', workspace_id: 'w1' })
+    await postLogs(app.ingest, { message: 'mine', workspace_id: 'w1' })
+    await postLogs(app.ingest, { message: 'secret', workspace_id: 'w2', trace_id: 'ab'.repeat(16) })
+    await request(`/flush?app_id=${app.appId}&older_than=7d`, {
+      method: 'POST',
+      headers: { 'X-API-Key': ADMIN_KEY },
+    })
+    const nothing = {
+      blocks: { considered: 0, skipped: { time: 0, values: 0, filter: 0, pattern: 0 }, opened: 0 },
+      ...{ bytes: 0, rows: 0, r2_reads: 0, ms: expect.any(Number) },
+    }
+    const told = async (path: string) => {
+      const answer = await request(path, { headers: { 'X-API-Key': bound } })
+      return dataOf<{ stats: object; compare?: { stats: object } }>(answer)
+    }
+    for (const q of ['secret', 'nobody', 'trace_id:abababababababababababababababab']) {
+      for (const door of ['', '/count', '/histogram', '/facets', '/fields', '/aggregate']) {
+        expect((await told(`/logs${door}?q=${q}`)).stats, door).toEqual(nothing)
+      }
+      const { stats, compare } = await told(`/logs/patterns?q=${q}&since=1h&compare=1h`)
+      expect([stats, compare?.stats]).toEqual([nothing, nothing])
+      expect((await told(`/logs/0-1/context?scope=all&q=${q}`)).stats).toEqual(nothing)
+    }
   })
 })
 
