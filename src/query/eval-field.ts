@@ -113,11 +113,7 @@ function attributeStates(
   for (const column of batch.attributes) {
     if (column.key === path.name) addStates(column, rows, places, states, check)
   }
-  const maps = path.beginnings.map(({ key, rest }) => ({
-    key,
-    rest,
-    columns: batch.attributes.filter((column) => column.key === key && column.type === 'json'),
-  }))
+  const maps = mapsOf(batch, path)
   const hasMaps = maps.some(({ columns }) => columns.length > 0)
   for (const [i, row] of rows.entries()) {
     if (states[i] !== ABSENT) continue
@@ -133,24 +129,48 @@ function attributeStates(
 
 const stateOf = (passes: boolean): State => (passes ? PASSES : FAILS)
 
-/** By the longest key that has a map or an array, wherever the attribute lies. */
 function stateInMaps(
-  maps: { key: string; rest: Path; columns: AttributeColumn[] }[],
+  maps: Maps,
   row: number,
   members: Record<string, unknown>,
   check: ValueCheck,
 ): State {
+  const found = mapOf(maps, row, members)
+  if (found === null) return ABSENT
+  const { inner, rest } = found
+  return typeof inner === 'string' ? stateIn(inner, rest, check) : follow(inner, rest, check)
+}
+
+/** The beginnings of a path, the longest first, each with the columns of attributes that may be its maps. */
+export type Maps = { key: string; rest: Path; columns: AttributeColumn[] }[]
+
+export const mapsOf = (batch: RecordBatch, path: Path): Maps =>
+  path.beginnings.map(({ key, rest }) => ({
+    key,
+    rest,
+    columns: batch.attributes.filter((column) => column.key === key && column.type === 'json'),
+  }))
+
+/**
+ * The map or array that a path leads into: by the longest key that has one, wherever the attribute lies.
+ * `inner` is its JSON text, or itself where it is one of `members`, the attributes without a column.
+ */
+export function mapOf(
+  maps: Maps,
+  row: number,
+  members: Record<string, unknown>,
+): { inner: string | object; rest: Path } | null {
   for (const { key, rest, columns } of maps) {
     for (const { rows, values } of columns) {
       const at = lowerBound(rows, row)
       const text = rows[at] === row ? String(values[at]) : 'null'
       // The text of null is no map.
-      if (text !== 'null') return stateIn(text, rest, check)
+      if (text !== 'null') return { inner: text, rest }
     }
     const inner = Object.hasOwn(members, key) ? members[key] : null
-    if (typeof inner === 'object' && inner !== null) return follow(inner, rest, check)
+    if (typeof inner === 'object' && inner !== null) return { inner, rest }
   }
-  return ABSENT
+  return null
 }
 
 /** Each row's place among `rows`, from 1. */

@@ -6,12 +6,12 @@
 
 import type { Needed } from '../block/parquet.ts'
 import { patternId, patternOf } from '../block/pattern.ts'
-import { lowerBound } from '../block/segment.ts'
 import type { StoredBatch } from '../block/stored.ts'
 import { ELEMENTS_MAX } from '../limits.ts'
-import { type AttributeColumn, LEVELS, type RecordBatch } from '../record.ts'
+import { LEVELS, type RecordBatch } from '../record.ts'
 import type { GroupField } from './ask.ts'
 import { neededOf } from './eval.ts'
+import { mapOf, mapsOf } from './eval-field.ts'
 import type { Field, FieldColumn } from './filter.ts'
 import {
   ABSENT,
@@ -291,11 +291,7 @@ function walkAttributes(batch: RecordBatch, rows: number[], path: Path, take: Ta
       take(i, isJson ? JSON.parse(String(value)) : value)
     }
   }
-  const maps = path.beginnings.map(({ key, rest }) => ({
-    key,
-    rest,
-    columns: batch.attributes.filter((column) => column.key === key && column.type === 'json'),
-  }))
+  const maps = mapsOf(batch, path)
   const hasMaps = maps.some(({ columns }) => columns.length > 0)
   for (const [i, row] of rows.entries()) {
     if (isThere[i] === 1) continue
@@ -305,32 +301,18 @@ function walkAttributes(batch: RecordBatch, rows: number[], path: Path, take: Ta
     if (Object.hasOwn(members, path.name)) {
       take(i, members[path.name])
       isThere[i] = 1
-    } else if (followMaps(maps, { i, row, members, take })) isThere[i] = 1
+      continue
+    }
+    const found = mapOf(maps, row, members)
+    if (found === null) continue
+    const { inner, rest: innerPath } = found
+    const leads =
+      typeof inner === 'string'
+        ? followText(inner, innerPath, i, take)
+        : followValue(inner, innerPath, i, take)
+    if (leads) isThere[i] = 1
   }
   return isThere
-}
-
-/** By the longest key that has a map or an array, wherever the attribute lies. */
-function followMaps(
-  maps: { key: string; rest: Path; columns: AttributeColumn[] }[],
-  {
-    i,
-    row,
-    members,
-    take,
-  }: { i: number; row: number; members: Record<string, unknown>; take: Take },
-): boolean {
-  for (const { key, rest, columns } of maps) {
-    for (const { rows, values } of columns) {
-      const at = lowerBound(rows, row)
-      const text = rows[at] === row ? String(values[at]) : 'null'
-      // The text of null is no map.
-      if (text !== 'null') return followText(text, rest, i, take)
-    }
-    const inner = Object.hasOwn(members, key) ? members[key] : null
-    if (typeof inner === 'object' && inner !== null) return followValue(inner, rest, i, take)
-  }
-  return false
 }
 
 /** What `patternValues` reads; patterns and messages are decoded when they are read. */
