@@ -37,7 +37,7 @@ export function formatOf<T extends Format>(
 }
 
 /** The choice that an Accept header likes best; the first of them where it names none. */
-export function acceptedFormat<T extends Format>(accept: string, choices: readonly [T, ...T[]]): T {
+function acceptedFormat<T extends Format>(accept: string, choices: readonly [T, ...T[]]): T {
   let best = choices[0]
   let bestQuality = 0
   for (const part of accept.toLowerCase().split(',')) {

@@ -152,7 +152,7 @@ function setInt(r: Reader, value: Value): void {
   }
 }
 
-export function int64Text(r: Reader): string {
+function int64Text(r: Reader): string {
   return BigInt.asIntN(64, (BigInt(r.hi) << 32n) | BigInt(r.lo)).toString()
 }
 

@@ -119,7 +119,7 @@ export function addCounted(to: Counted, other: Counted): void {
   }
 }
 
-export function addPattern(to: PatternSum, other: PatternSum): void {
+function addPattern(to: PatternSum, other: PatternSum): void {
   to.records += other.records
   for (const [i, records] of other.levels.entries()) to.levels[i]! += records
   for (const [name, records] of other.services) {

@@ -1,12 +1,11 @@
 // Whether a block may hold a match, as far as the catalog knows. Pure; `source` reads what lies in
-// tables, and only when it is needed. How many match is count.ts.
+// tables, and only when it is needed. How many match is catalog-count.ts.
 //
 // It holds to scan.ts: a block that holds a match is always 'open'. Where a filter or a list is not
 // there, the answer is "maybe". In the tree each leaf becomes a clue (clue.ts), and what the clues say
 // of the cells of the block (cells.ts) is put together (certain.ts).
 
 import type { TextColumn } from '../record.ts'
-
 import type { Tree } from './certain.ts'
 import { type Clue, clueOf } from './clue.ts'
 import { Facts, type Prepared, type PruneRow, type PruneSource } from './facts.ts'

@@ -73,7 +73,7 @@ export function foldText(text: string): string {
 }
 
 /** Parts that follow each other; TextTest says where the first starts and the last ends. */
-export function globTest(parts: string[]): (text: string) => boolean {
+function globTest(parts: string[]): (text: string) => boolean {
   const folded = parts.map(foldText)
   const first = folded[0]!
   const last = folded.at(-1)!

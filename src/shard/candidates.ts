@@ -107,7 +107,7 @@ export const CANDIDATES_MAX = 1024
 /** Blocks asked about beyond their narrow row in one reply: each reads a filter slice or a detail. */
 export const PRUNES_MAX = 512
 /** Details read for one reply: each takes up to 0.5 ms, and the shard does nothing else meanwhile. */
-export const DETAILS_MAX = 64
+const DETAILS_MAX = 64
 
 /** What the shard has, as far as choosing needs it. */
 export interface Holdings {

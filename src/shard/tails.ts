@@ -4,7 +4,7 @@
 // A tail is one WebSocket of a Worker, and lives through hibernation: what it asked for lies in the
 // socket's attachment. The Worker sends its subscription, as JSON; the shard answers a Result with the
 // highest sequence number of that moment. Up to it the records are in the store, those behind it come
-// as frames (query/tail-wire.ts), in order, each after its group is durable. The Worker tells how many
+// as frames (query/tail-wire.ts), in order, each once they are durable. The Worker tells how many
 // characters it took. What can not be sent - the Worker takes too little, or there is more than the
 // shard can look through - is left out: the next frame then begins behind a gap, which the Worker sees
 // and fills from the store. So nothing here is kept for a slow reader, and nothing is lost by it.
@@ -156,10 +156,10 @@ export class Tails {
     if (tails.size === 0) this.#groups.delete(tail.filterText)
   }
 
-  /** A group is durable whose last record has this sequence number; `receivedMs` is when it was stored. */
-  show(group: Append[], lastSeq: number, receivedMs: number): void {
+  /** These appends are durable, their last record has this sequence number; `receivedMs` is when they were stored. */
+  show(appends: Append[], lastSeq: number, receivedMs: number): void {
     if (this.#open().size === 0) return
-    const segments = group.flatMap((append) => append.segments)
+    const segments = appends.flatMap(({ segments }) => segments)
     let firstSeq = lastSeq + 1 - segments.reduce((sum, { summary }) => sum + summary.records, 0)
     for (const { bytes, summary } of segments) {
       const end = firstSeq + summary.records - 1
