@@ -42,7 +42,7 @@ export function adviceFor(term: string): string | null {
     return `a comparison has a colon behind the name: write ${example}, or put the text in quotes`
   }
   if (term.endsWith(':') && isKnownName(term.slice(0, -1))) {
-    return `the value stands at once behind the colon, as in service:api: put a text with a colon in quotes`
+    return 'the value stands at once behind the colon, as in service:api; a text with a colon is put in quotes'
   }
   return null
 }
