@@ -27,7 +27,7 @@ export const BODY_READ_MS_MAX = 30_000
 /** Body of an admin request. */
 export const ADMIN_BODY_BYTES_MAX = 64 * KIB
 
-// One record: what is over is cut and listed in `metadata.cut`, never refused (design.md 4).
+// One record: what is over is cut and listed in `metadata.cut`, never refused.
 
 /** The message. Larger ones are dumps, and a block of them would hold a dozen records. */
 export const MESSAGE_BYTES_MAX = 256 * KIB

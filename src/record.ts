@@ -136,7 +136,7 @@ export function emptyBatch(receivedMs: number): RecordBatch {
   }
 }
 
-/** Every word that names a level, in any case (design.md 4). Other text leaves the level at info. */
+/** Every word that names a level, in any case. Other text leaves the level at info. */
 const LEVEL_WORDS: Record<Level, string> = {
   trace: 'trace silly finest trace2 trace3 trace4',
   debug: 'debug verbose fine debug2 debug3 debug4',

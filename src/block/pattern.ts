@@ -19,7 +19,7 @@ const PATTERN_BYTES_MAX = 512
 /** Kept of one block: each is an entry of the catalog (docs/decisions/0013). */
 export const PATTERNS_MAX = 1024
 
-/** The pattern of a message, or null where it has none (design.md 7, "Patterns, exactly"). */
+/** The pattern of a message, or null where it has none. */
 export function patternOf(message: string): string | null {
   return findVariables(message) ? replaced(message) : null
 }

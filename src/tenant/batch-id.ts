@@ -1,4 +1,4 @@
-// The batch id: what makes a retried request the same request (design.md 6). It is taken over the
+// The batch id: what makes a retried request the same request. It is taken over the
 // decompressed body, because some exporters compress each attempt anew.
 
 import { createHash } from 'node:crypto'

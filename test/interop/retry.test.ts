@@ -1,5 +1,5 @@
 // An answer that is lost on its way: the sender cannot know that its batch is stored, and sends it
-// again. Each record must be there exactly once (design.md 6, the batch id).
+// again. Each record must be there exactly once (tenant/batch-id.ts).
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type App, type Client, clientOf, type FoundRecord } from '../process/client.ts'
