@@ -111,7 +111,7 @@ const FLAGS = /\?(?:P?<[^>]{0,64}>|[a-zA-Z-]{0,16}:)/y
 const DIRECTIVE = /\?[a-zA-Z-]{0,16}\)/y
 const REPEAT = /\{(\d{1,9})(?:,(\d{0,9}))?\}/y
 const CLASS_NAME = /\[:\^?[a-z]{1,16}:\]/y
-const CODE = /[pPx]\{[^}]{0,64}\}|[pP].|x..|./suy
+const CODE = /[pPx]\{[^}]{0,64}\}|[pP].|x..|[0-7]{1,3}|./suy
 const PLAIN_ESCAPE = /[^\p{L}\p{N}_]/u
 
 class ShapeReader {

@@ -25,6 +25,8 @@ const PIECES = [
   '(?:',
   '(?P<n>',
   '(?i)',
+  '\\012',
+  '\\101',
   '(?i:',
   '[',
   ']',
@@ -84,6 +86,9 @@ describe('readRegex', () => {
   knows('a(?i)bc', [])
   knows('(?s)a.b', ['a', 'b'])
   knows('a😀?b', ['a', 'b'])
+  // Octal: one character.
+  knows('\\1234', ['4'])
+  knows('(?i)a\\0123', ['a', '3'], true)
   knows('[[:alpha:]]a', ['a'])
   knows('[^\\]]a{', ['a{'])
 
