@@ -86,10 +86,11 @@ export const comparePositions = (a: Position, b: Position) =>
 
 function rowsInTime(
   { since, until }: Pick<RecordFilter, 'since' | 'until'>,
-  { timeMs, timeNs }: RecordBatch,
+  batch: RecordBatch,
   rows: number[],
 ): number[] {
   if (!since && !until) return rows
+  const { timeMs, timeNs } = batch
   return rows.filter((row) => {
     const ms = timeMs[row]!
     const ns = timeNs[row]!
