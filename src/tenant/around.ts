@@ -7,8 +7,9 @@ import { TraceSink, type TraceTotals } from '../query/trace.ts'
 import type { RecordView } from '../query/view.ts'
 import { err, ok, type Result } from '../result.ts'
 import { type QueryAnswer, type QueryOptions, queryShards, type Told, toldOf } from './read.ts'
-import { nothingRead, type PartialReason, type QueryStats, Reader } from './reader.ts'
+import { type PartialReason, Reader } from './reader.ts'
 import { type ShardAccess, withShards } from './route.ts'
+import { bothStats, nothingRead } from './stats.ts'
 
 export const CONTEXT_SCOPES = ['service', 'trace', 'all'] as const
 export type ContextScope = (typeof CONTEXT_SCOPES)[number]
@@ -99,24 +100,6 @@ function bothTold(a: QueryAnswer, b: QueryAnswer): Told {
     partial: a.partial || b.partial,
     partial_reasons: [...reasons.values()],
     stats: bothStats(a.stats, b.stats),
-  }
-}
-
-function bothStats(a: QueryStats, b: QueryStats): QueryStats {
-  const skipped = { ...a.blocks.skipped }
-  for (const why of ['time', 'values', 'filter', 'pattern'] as const) {
-    skipped[why] += b.blocks.skipped[why]
-  }
-  return {
-    blocks: {
-      considered: a.blocks.considered + b.blocks.considered,
-      skipped,
-      opened: a.blocks.opened + b.blocks.opened,
-    },
-    bytes: a.bytes + b.bytes,
-    rows: a.rows + b.rows,
-    r2_reads: a.r2_reads + b.r2_reads,
-    ms: Math.max(a.ms, b.ms),
   }
 }
 

@@ -8,8 +8,9 @@ import { everythingOf, type Plan, writeCursor } from '../query/plan.ts'
 import type { RecordView } from '../query/view.ts'
 import { err, ok, type Result } from '../result.ts'
 import type { Explanation } from './explain.ts'
-import { type Budget, type PartialReason, type QueryStats, Reader, type Reading } from './reader.ts'
+import { type Budget, type PartialReason, Reader, type Reading } from './reader.ts'
 import { type ShardAccess, withShards } from './route.ts'
+import type { QueryStats } from './stats.ts'
 
 export interface QueryAnswer {
   logs: RecordView[]

@@ -37,18 +37,7 @@ import { COLD_READS_MAX, ColdReads } from './cold-read.ts'
 import { Explainer } from './explain.ts'
 import { callShard, type ShardAccess } from './route.ts'
 import { Cancelled, offer, piecesOf, Slices } from './slices.ts'
-
-export interface QueryStats {
-  blocks: {
-    considered: number
-    skipped: { time: number; values: number; filter: number; pattern: number }
-    opened: number
-  }
-  bytes: number
-  rows: number
-  r2_reads: number
-  ms: number
-}
+import { nothingRead, type QueryStats } from './stats.ts'
 
 /** What an answer lacks: what the budget left out, a shard that can not be heard, or stored records that can not be read. */
 export type PartialReason =
@@ -114,14 +103,6 @@ interface Pass {
 
 /** Candidates of one shard that are looked through for objects to read ahead. */
 const LOOK_AHEAD = 16
-
-export const nothingRead = (): QueryStats => ({
-  blocks: { considered: 0, skipped: { time: 0, values: 0, filter: 0, pattern: 0 }, opened: 0 },
-  bytes: 0,
-  rows: 0,
-  r2_reads: 0,
-  ms: 0,
-})
 
 export class Reader {
   readonly stats = nothingRead()
