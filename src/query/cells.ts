@@ -21,7 +21,7 @@ export interface Cell {
   /** null: they have none; undefined: any. */
   pattern?: PatternCount | null
   value?: { column: TextColumn; value: string | null } | undefined
-  type?: { key: string; type: AttributeType | null }
+  type?: { key: string; type: AttributeType | null } | undefined
 }
 
 /** Of the narrow row. */
@@ -47,6 +47,7 @@ export function placeOf(
   { since, until }: { since: Time | null; until: Time | null },
   { fromMs, end }: Span,
 ): 'inside' | 'outside' | 'cut' {
+  if (!since && !until) return 'inside'
   const from = { ms: fromMs, ns: 0 }
   if (since && !isBefore(since, end)) return 'outside'
   if (until && !isBefore(from, until)) return 'outside'
@@ -85,24 +86,30 @@ export function* patternCells(
   // '' would stand for a value and for none.
   const hasServices = wantsServices && detail.values.service?.counts.has('') === false
   const nameOf = (service: string) => (service === '' ? null : service)
-  const cellsOf = function* (sum: PatternCount, pattern: PatternCount | null): Generator<Cell> {
-    const rest = { span: spanOf(sum.firstMs, sum.lastMs), pattern }
+  if (!detail.patternless) yield* byLevel(detail.unpatterned, { span, pattern: null })
+  // There are hundreds of them in every block: no generator for each, and no object spread.
+  for (let i = detail.patternless ? -1 : 0; i < detail.patterns.length; i++) {
+    const pattern = i < 0 ? null : detail.patterns[i]!
+    const sum: PatternCount = pattern ?? detail.patternless!
+    const { levels, records } = sum
+    const span = spanOf(sum.firstMs, sum.lastMs)
     const services = hasServices ? sum.services : undefined
-    const only = sum.levels.indexOf(sum.records)
-    if (services?.size === 1) {
-      const [service] = services.keys()
-      const value = { column: 'service', value: nameOf(service!) } as const
-      yield* byLevel(sum.levels, { ...rest, value })
-    } else if (services && only >= 0) {
+    const only = services && services.size > 1 ? levels.indexOf(records) : -1
+    if (services && only >= 0) {
       for (const [service, records] of services) {
         const value = { column: 'service', value: nameOf(service) } as const
-        yield { ...rest, records, level: only, value }
+        yield { records, level: only, span, pattern, value, type: undefined }
       }
-    } else yield* byLevel(sum.levels, rest)
+      continue
+    }
+    const [service] = services?.size === 1 ? services.keys() : []
+    const value =
+      service === undefined ? undefined : ({ column: 'service', value: nameOf(service) } as const)
+    for (let level = 0; level < levels.length; level++) {
+      const records = levels[level]!
+      if (records > 0) yield { records, level, span, pattern, value, type: undefined }
+    }
   }
-  if (detail.patternless) yield* cellsOf(detail.patternless, null)
-  else yield* byLevel(detail.unpatterned, { span, pattern: null })
-  for (const pattern of detail.patterns) yield* cellsOf(pattern, pattern)
 }
 
 /** None where the column has too many values. */

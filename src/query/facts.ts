@@ -73,6 +73,16 @@ export class Facts implements ClueSource {
   readonly #everyByLevel: (boolean | undefined)[] = []
   readonly #noneByLevel: (boolean | undefined)[] = []
 
+  #asked: Cell | null = null
+  readonly #ofAsked: Certain<Clue> = {
+    // The filters only rule out: asked after what is at hand, but for what they said before.
+    isNone: (clue) =>
+      this.#mayPass.get(clue) === false ||
+      this.#ofCell(clue, this.#asked!) === 'none' ||
+      !this.#passesFilters(clue),
+    isEvery: (clue) => this.#ofCell(clue, this.#asked!) === 'every',
+  }
+
   constructor(prepared: Prepared, row: PruneRow, source: PruneSource) {
     this.#prepared = prepared
     this.#source = source
@@ -168,23 +178,23 @@ export class Facts implements ClueSource {
   }
 
   #isNone(cell: Cell): boolean {
-    return this.#kept(this.#noneByLevel, cell, () =>
-      isNone(this.#prepared.tree, this.#certain(cell)),
-    )
+    const at = this.#keptAt(cell)
+    if (at === null) return isNone(this.#prepared.tree, this.#certain(cell))
+    this.#noneByLevel[at] ??= isNone(this.#prepared.tree, this.#certain(cell))
+    return this.#noneByLevel[at]
   }
 
   #isEvery(cell: Cell): boolean {
-    return this.#kept(this.#everyByLevel, cell, () =>
-      isEvery(this.#prepared.tree, this.#certain(cell)),
-    )
+    const at = this.#keptAt(cell)
+    if (at === null) return isEvery(this.#prepared.tree, this.#certain(cell))
+    this.#everyByLevel[at] ??= isEvery(this.#prepared.tree, this.#certain(cell))
+    return this.#everyByLevel[at]
   }
 
-  /** Of the minutes of a level the tree says the same. */
-  #kept(known: (boolean | undefined)[], cell: Cell, ask: () => boolean): boolean {
-    if (cell.pattern !== undefined || cell.value || cell.type) return ask()
-    const at = cell.level ?? this.levels.length
-    known[at] ??= ask()
-    return known[at]
+  /** Of the minutes of a level the tree says the same, so it is kept there. */
+  #keptAt({ pattern, value, type, level }: Cell): number | null {
+    if (pattern !== undefined || value || type) return null
+    return level ?? this.levels.length
   }
 
   #forget(): void {
@@ -192,15 +202,10 @@ export class Facts implements ClueSource {
     this.#everyByLevel.length = 0
   }
 
+  /** Of this cell, until it is asked for another: there is one for all cells. */
   #certain(cell: Cell): Certain<Clue> {
-    return {
-      // The filters only rule out: asked after what is at hand, but for what they said before.
-      isNone: (clue) =>
-        this.#mayPass.get(clue) === false ||
-        this.#ofCell(clue, cell) === 'none' ||
-        !this.#passesFilters(clue),
-      isEvery: (clue) => this.#ofCell(clue, cell) === 'every',
-    }
+    this.#asked = cell
+    return this.#ofAsked
   }
 
   #passesFilters(clue: Clue): boolean {
