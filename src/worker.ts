@@ -3,7 +3,7 @@
 //   ingest   api/ingest-routes -> ingest/otlp-protobuf, otlp-json, lines -> ingest/map
 //            -> tenant/route -> block/segment -> shard/shard -> shard/commit -> shard/store
 //   query    api/query-routes -> query/plan -> tenant/read -> tenant/reader -> shard/candidates
-//            -> query/prune; block/parquet -> query/scan -> query/hide -> query/merge -> query/view
+//            -> prune/prune; block/parquet -> match/scan -> match/hide -> match/merge, count
 //   upkeep   shard/keeper -> shard/upkeep -> shard/sealer -> block/seal -> shard/store, archive/objects
 //   delete   api/data-routes -> tenant/jobs -> shard/shard -> shard/deletions
 //   tenants  api/auth -> tenant/keys -> tenant/registry -> tenant/settings; api/admin-routes

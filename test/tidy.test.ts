@@ -17,10 +17,13 @@ const MAY_IMPORT: Record<string, string[]> = {
   ingest: NOUNS,
   block: NOUNS,
   archive: NOUNS,
-  query: [...NOUNS, 'block'],
-  shard: [...NOUNS, 'block', 'query', 'archive', 'env', 'type:tenant'],
-  tenant: [...NOUNS, 'block', 'query', 'archive', 'env', 'type:shard'],
-  api: [...NOUNS, 'ingest', 'query', 'tenant', 'env', 'type:shard'],
+  query: NOUNS,
+  match: [...NOUNS, 'block', 'query'],
+  prune: [...NOUNS, 'block', 'query', 'match'],
+  count: [...NOUNS, 'block', 'query', 'match'],
+  shard: [...NOUNS, 'block', 'query', 'match', 'prune', 'archive', 'env', 'type:tenant'],
+  tenant: [...NOUNS, 'block', 'query', 'match', 'count', 'archive', 'env', 'type:shard'],
+  api: [...NOUNS, 'ingest', 'query', 'match', 'count', 'tenant', 'env', 'type:shard'],
 }
 
 /** The files of src/ itself: the nouns, and what ties all together. */

@@ -1,7 +1,7 @@
 // The rows of the OTLP vectors, and how a stored record is compared to one: a list of differences,
 // empty when the record is what the row allows. Free of I/O, so it runs in Node and in workerd.
 
-import type { RecordView } from '../src/query/view.ts'
+import type { RecordView } from '../src/match/view.ts'
 
 export interface VectorIndex {
   vectors: Vector[]

@@ -1,6 +1,7 @@
 // Records beyond a page: GET /logs/export, a record's neighbours, and everything of one trace.
 
 import { type Context, Hono } from 'hono'
+import { traceIdOf } from '../count/trace.ts'
 import { CONTEXT_DEFAULT, CONTEXT_MAX, TRACE_LIMIT_DEFAULT, TRACE_LIMIT_MAX } from '../limits.ts'
 import { PAGE_PARAMETERS, type ParameterName } from '../query/parameter-table.ts'
 import {
@@ -13,7 +14,6 @@ import {
   refusing,
 } from '../query/parameters.ts'
 import { planAll, planQuery } from '../query/plan.ts'
-import { traceIdOf } from '../query/trace.ts'
 import { err, type Result } from '../result.ts'
 import { CONTEXT_SCOPES, type ContextWish, readContext, readTrace } from '../tenant/around.ts'
 import { exportSteps } from '../tenant/export.ts'

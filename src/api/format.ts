@@ -2,9 +2,9 @@
 // NDJSON or CSV, and the rest of the answer in headers. Errors are JSON always.
 
 import type { Context } from 'hono'
-import { csvHeader, csvLine } from '../query/csv.ts'
+import { csvHeader, csvLine } from '../match/csv.ts'
+import type { RecordView } from '../match/view.ts'
 import { readChoice, refusing } from '../query/parameters.ts'
-import type { RecordView } from '../query/view.ts'
 import type { Failure, Result } from '../result.ts'
 import type { PartialReason } from '../tenant/reader.ts'
 import { answer, type HonoEnv } from './answer.ts'

@@ -1,8 +1,8 @@
 // What every door that reads needs first: who asks, and whose records they see.
 
 import type { Context } from 'hono'
+import type { RecordView } from '../match/view.ts'
 import type { QueryScope } from '../query/parameters.ts'
-import type { RecordView } from '../query/view.ts'
 import { err, ok, type Result } from '../result.ts'
 import { type QueryOptions, readRecord } from '../tenant/read.ts'
 import type { HonoEnv } from './answer.ts'

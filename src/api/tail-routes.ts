@@ -5,9 +5,9 @@
 // comes back with the last one and misses nothing.
 
 import { Hono } from 'hono'
+import { readPosition } from '../match/tail-wire.ts'
 import { refusing } from '../query/parameters.ts'
 import { planAll } from '../query/plan.ts'
-import { readPosition } from '../query/tail-wire.ts'
 import { openTail, type Tail, type TailEvent } from '../tenant/tail.ts'
 import { answer, type HonoEnv } from './answer.ts'
 import { parametersOf, readAccess } from './read-door.ts'

@@ -8,7 +8,7 @@
 //          text, at any depth. A value that is not one word, like 10.1.2.3, is a token of its own
 //          besides, as stored: its words alone are in nearly every block. Of the message only the
 //          words. Keys, numbers and booleans are not here: a question whose value reads as one of
-//          these can not be answered no by this filter (query/prune.ts).
+//          these can not be answered no by this filter (prune/prune.ts).
 
 import { type RecordBatch, TEXT_COLUMNS, type TextColumn } from '../record.ts'
 import { isAsciiWord, wordsOf } from '../words.ts'

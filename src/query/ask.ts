@@ -25,6 +25,11 @@ export type Ask =
   | { kind: 'fields' }
   | { kind: 'patterns'; buckets: Buckets }
 
+/** What is made of numbers. `part` of a percentile is 0 to 1. */
+export type AggregateFunction =
+  | { name: string; is: 'count' | 'sum' | 'avg' | 'min' | 'max' }
+  | { name: string; is: 'quantile'; part: number }
+
 /** Counts of some records. Those of others can be added: no record is in two. */
 export interface Counted {
   /** The records themselves. */

@@ -3,11 +3,11 @@
 // In the query's order: newest first goes by a row's latest time, oldest first by its earliest, so
 // that a reader who has a full page may stop at the first row that can hold nothing better.
 
+import { countByCatalog } from '../prune/catalog-count.ts'
+import type { Prepared, PruneSource } from '../prune/facts.ts'
+import { type Fate, preparePrune, prune } from '../prune/prune.ts'
 import { type Ask, addCounted, type Counted, emptyCounted } from '../query/ask.ts'
-import { countByCatalog } from '../query/catalog-count.ts'
-import type { Prepared, PruneSource } from '../query/facts.ts'
 import type { RecordFilter } from '../query/parameters.ts'
-import { type Fate, preparePrune, prune } from '../query/prune.ts'
 import type { Tombstone } from '../query/tombstone.ts'
 import type { BlockRow } from './catalog.ts'
 import type { WalIndex } from './wal-index.ts'

@@ -8,7 +8,7 @@ import type { BlockDetail } from '../block/detail.ts'
 import { decodeDetail } from '../block/detail-wire.ts'
 import { SLICES_MAX, sliceOf } from '../block/filter.ts'
 import type { SealedBlock } from '../block/sealed.ts'
-import type { PruneSource } from '../query/facts.ts'
+import type { PruneSource } from '../prune/facts.ts'
 
 /** One block. `id` is never given again, so it also tells which of two blocks was made later. */
 export interface BlockRow {

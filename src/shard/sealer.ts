@@ -9,7 +9,7 @@ import type { SealedBlock } from '../block/sealed.ts'
 import { decodeSegment, unpackSegments } from '../block/segment.ts'
 import { keepRows, recordBytes, type StoredBatch, storedSegment } from '../block/stored.ts'
 import type { Env } from '../env.ts'
-import { Hide } from '../query/hide.ts'
+import { Hide } from '../match/hide.ts'
 import type { Tombstone } from '../query/tombstone.ts'
 import { err, ok, type Result } from '../result.ts'
 

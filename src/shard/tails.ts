@@ -4,7 +4,7 @@
 // A tail is one WebSocket of a Worker, and lives through hibernation: what it asked for lies in the
 // socket's attachment. The Worker sends its subscription, as JSON; the shard answers a Result with the
 // highest sequence number of that moment. Up to it the records are in the store, those behind it come
-// as frames (query/tail-wire.ts), in order, each once they are durable. The Worker tells how many
+// as frames (match/tail-wire.ts), in order, each once they are durable. The Worker tells how many
 // characters it took. What can not be sent - the Worker takes too little, or there is more than the
 // shard can look through - is left out: the next frame then begins behind a gap, which the Worker sees
 // and fills from the store. So nothing here is kept for a slow reader, and nothing is lost by it.
@@ -20,10 +20,10 @@ import {
   TAILS_MAX,
   TAILS_UNTAKEN_CHARS_MAX,
 } from '../limits.ts'
+import { Matcher } from '../match/scan.ts'
+import { writeFrame, writeLine } from '../match/tail-wire.ts'
+import { recordView } from '../match/view.ts'
 import type { RecordFilter } from '../query/parameters.ts'
-import { Matcher } from '../query/scan.ts'
-import { writeFrame, writeLine } from '../query/tail-wire.ts'
-import { recordView } from '../query/view.ts'
 import { err, type Failure, ok, type Result } from '../result.ts'
 import type { KeyCopy } from '../tenant/registry.ts'
 import type { ShardCaller } from './shard.ts'

@@ -1,10 +1,10 @@
 // What stands around a record: its neighbours in time, and everything of one trace.
 
+import { TraceSink, type TraceTotals } from '../count/trace.ts'
 import type { Env } from '../env.ts'
+import type { RecordView } from '../match/view.ts'
 import { allOf, columnIs, type Filter, fieldIs, notOf } from '../query/filter.ts'
 import { type Plan, type Position, writeCursor } from '../query/plan.ts'
-import { TraceSink, type TraceTotals } from '../query/trace.ts'
-import type { RecordView } from '../query/view.ts'
 import { err, ok, type Result } from '../result.ts'
 import { type QueryAnswer, type QueryOptions, queryShards, type Told, toldOf } from './read.ts'
 import { type PartialReason, Reader } from './reader.ts'

@@ -1,10 +1,20 @@
 // Counts out: over time, by value, by pattern, of numbers. All shards are asked; what their catalogs
-// can not count exactly is scanned, and both are added up (query/counting.ts).
+// can not count exactly is scanned, and both are added up (count/counting.ts).
 
+import { AggregateCounter, type GroupView } from '../count/aggregate.ts'
+import {
+  type Counter,
+  Counting,
+  FacetsCounter,
+  type FacetView,
+  HistogramCounter,
+  type HistogramView,
+} from '../count/counting.ts'
+import { FieldsCounter, type FieldView } from '../count/counting-fields.ts'
+import { PatternsCounter, type PatternView } from '../count/counting-patterns.ts'
 import type { Env } from '../env.ts'
 import { AGGREGATE_POINTS_MAX, BUCKETS_MAX } from '../limits.ts'
-import { AggregateCounter, type AggregateFunction, type GroupView } from '../query/aggregate.ts'
-import type { Ask, Buckets } from '../query/ask.ts'
+import type { AggregateFunction, Ask, Buckets } from '../query/ask.ts'
 import { bucketsFor, type Cut } from '../query/buckets.ts'
 import type {
   AggregateRequest,
@@ -13,16 +23,6 @@ import type {
   HistogramRequest,
   PatternsRequest,
 } from '../query/count-parameters.ts'
-import {
-  type Counter,
-  Counting,
-  FacetsCounter,
-  type FacetView,
-  HistogramCounter,
-  type HistogramView,
-} from '../query/counting.ts'
-import { FieldsCounter, type FieldView } from '../query/counting-fields.ts'
-import { PatternsCounter, type PatternView } from '../query/counting-patterns.ts'
 import { columnIs } from '../query/filter.ts'
 import { everythingOf, type Plan } from '../query/plan.ts'
 import { err, ok, type Result } from '../result.ts'

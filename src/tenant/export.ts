@@ -4,8 +4,8 @@
 
 import type { Env } from '../env.ts'
 import { EXPORT_PAGE_RECORDS } from '../limits.ts'
+import type { RecordView } from '../match/view.ts'
 import { continued, type Plan } from '../query/plan.ts'
-import type { RecordView } from '../query/view.ts'
 import { err, ok, type Result } from '../result.ts'
 import { type QueryAnswer, queryShards } from './read.ts'
 import type { PartialReason } from './reader.ts'

@@ -2,10 +2,10 @@
 // reading, and here it is said what is read and what the answer looks like.
 
 import type { Env } from '../env.ts'
+import { Page, Tally } from '../match/merge.ts'
+import type { RecordView } from '../match/view.ts'
 import { EVERYTHING } from '../query/filter.ts'
-import { Page, Tally } from '../query/merge.ts'
 import { everythingOf, type Plan, writeCursor } from '../query/plan.ts'
-import type { RecordView } from '../query/view.ts'
 import { err, ok, type Result } from '../result.ts'
 import type { Explanation } from './explain.ts'
 import { type Budget, type PartialReason, Reader, type Reading } from './reader.ts'

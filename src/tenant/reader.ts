@@ -23,13 +23,13 @@ import {
   QUERY_BYTES_MAX,
   QUERY_ROWS_MAX,
 } from '../limits.ts'
+import { Hide } from '../match/hide.ts'
+import type { Sink } from '../match/merge.ts'
+import { bothNeeded, Matcher, rowsInSet } from '../match/scan.ts'
+import { type SeqRange, SeqRanges } from '../match/seq-ranges.ts'
+import type { Sieved } from '../match/step.ts'
 import type { Ask } from '../query/ask.ts'
-import { Hide } from '../query/hide.ts'
-import type { Sink } from '../query/merge.ts'
 import { type Plan, rangeOf } from '../query/plan.ts'
-import { bothNeeded, Matcher, rowsInSet } from '../query/scan.ts'
-import { type SeqRange, SeqRanges } from '../query/seq-ranges.ts'
-import type { Sieved } from '../query/step.ts'
 import type { Tombstone } from '../query/tombstone.ts'
 import type { Failure, Result } from '../result.ts'
 import type { Candidate, CandidatesReply, CandidatesRequest } from '../shard/candidates.ts'

@@ -2,7 +2,7 @@
 // nobody waits for any more shall end.
 
 import type { StoredBatch } from '../block/stored.ts'
-import type { Sink } from '../query/merge.ts'
+import type { Sink } from '../match/merge.ts'
 
 /** How long a scan may hold its thread. */
 const SLICE_MS = 8

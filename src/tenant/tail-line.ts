@@ -2,8 +2,8 @@
 // socket that is lost is opened again; what was missed meanwhile shows as a gap, and tenant/tail.ts
 // reads it from the store.
 
+import { readFrame, type TailFrame } from '../match/tail-wire.ts'
 import type { RecordFilter } from '../query/parameters.ts'
-import { readFrame, type TailFrame } from '../query/tail-wire.ts'
 import { err, type Failure, type Result } from '../result.ts'
 import type { ShardCaller } from '../shard/shard.ts'
 import type { TailSubscription, TailWelcome } from '../shard/tails.ts'

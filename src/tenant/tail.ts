@@ -19,8 +19,8 @@ import {
   TAIL_READER_CHARS_MAX,
   TAIL_WINDOW_RECORDS,
 } from '../limits.ts'
+import { readLine, type TailFrame, writePosition } from '../match/tail-wire.ts'
 import type { RecordFilter } from '../query/parameters.ts'
-import { readLine, type TailFrame, writePosition } from '../query/tail-wire.ts'
 import { err, type Failure, ok, type Result } from '../result.ts'
 import type { ShardCaller } from '../shard/shard.ts'
 import { forgetApp, tenantForApp } from './keys.ts'

@@ -8,7 +8,7 @@ import { BLOCK_VERSION, GROUP_RECORDS_MAX, SCHEMA } from '../../src/block/layout
 import { encodeBlock, openBlock, readGroup, readGroupSteps } from '../../src/block/parquet.ts'
 import { choosePatterns } from '../../src/block/pattern.ts'
 import { type StoredBatch, storedSegment } from '../../src/block/stored.ts'
-import { recordView } from '../../src/query/view.ts'
+import { recordView } from '../../src/match/view.ts'
 import { type AttributeType, TEXT_COLUMNS } from '../../src/record.ts'
 import { batchOf, type RecordSpec, randomOf } from '../batches.ts'
 

@@ -8,7 +8,7 @@ import {
   phraseInPattern,
 } from '../../src/block/pattern.ts'
 import { storedSegment } from '../../src/block/stored.ts'
-import { wordTest } from '../../src/query/text.ts'
+import { wordTest } from '../../src/match/text.ts'
 import { wordsOf } from '../../src/words.ts'
 import { batchOf, type RecordSpec, randomOf } from '../batches.ts'
 

@@ -9,7 +9,7 @@ import type { SealedBlock } from '../../src/block/sealed.ts'
 import { keepRows, type StoredBatch, storedSegment } from '../../src/block/stored.ts'
 import { idToken, wordToken } from '../../src/block/tokens.ts'
 import { ROW_BYTES_MAX } from '../../src/limits.ts'
-import { recordView } from '../../src/query/view.ts'
+import { recordView } from '../../src/match/view.ts'
 import { batchOf, type RecordSpec } from '../batches.ts'
 
 const SHARD = 3

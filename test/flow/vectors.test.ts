@@ -1,7 +1,7 @@
 // Every row of the OTLP vectors through the real Worker: posted to /v1/logs, read back at GET /logs.
 
 import { describe, expect, it } from 'vitest'
-import type { RecordView } from '../../src/query/view.ts'
+import type { RecordView } from '../../src/match/view.ts'
 import { HTTP_CASES, VECTORS, vectorBody } from '../vector-files.ts'
 import { compareRecords } from '../vectors.ts'
 import { dataOf, getLogs, makeApp, postOtlp, request } from './client.ts'

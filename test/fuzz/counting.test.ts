@@ -7,22 +7,22 @@ import { encodeBlock, openBlock, readGroup } from '../../src/block/parquet.ts'
 import { choosePatterns, patternId, patternOf } from '../../src/block/pattern.ts'
 import { decodeSegment, encodeSegment } from '../../src/block/segment.ts'
 import { type StoredBatch, storedSegment } from '../../src/block/stored.ts'
-import { AggregateCounter, type AggregateFunction } from '../../src/query/aggregate.ts'
-import { emptyCounted, type GroupField } from '../../src/query/ask.ts'
+import { AggregateCounter } from '../../src/count/aggregate.ts'
 import {
   type Counter,
   Counting,
   FacetsCounter,
   HistogramCounter,
-} from '../../src/query/counting.ts'
-import { FieldsCounter } from '../../src/query/counting-fields.ts'
-import { PatternsCounter } from '../../src/query/counting-patterns.ts'
+} from '../../src/count/counting.ts'
+import { FieldsCounter } from '../../src/count/counting-fields.ts'
+import { PatternsCounter } from '../../src/count/counting-patterns.ts'
+import { type RecordView, recordView } from '../../src/match/view.ts'
+import { type AggregateFunction, emptyCounted, type GroupField } from '../../src/query/ask.ts'
 import { FIELD_COLUMNS } from '../../src/query/filter.ts'
 import { parseFieldName, parseSearch } from '../../src/query/search.ts'
-import { type RecordView, recordView } from '../../src/query/view.ts'
 import { randomOf } from '../batches.ts'
-import { matches, valuesOf } from '../query/naive.ts'
-import { KEYS, randomBatch } from '../query/random-batch.ts'
+import { matches, valuesOf } from '../match/naive.ts'
+import { KEYS, randomBatch } from '../match/random-batch.ts'
 import { type Random, randomFrom } from '../query/random-filter.ts'
 
 const SEED = Number(process.env.SEED ?? 1)

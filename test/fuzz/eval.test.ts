@@ -6,7 +6,8 @@ import { encodeBlock, openBlock, readGroup } from '../../src/block/parquet.ts'
 import { choosePatterns, patternId, patternOf } from '../../src/block/pattern.ts'
 import { decodeSegment, encodeSegment } from '../../src/block/segment.ts'
 import { type StoredBatch, storedSegment } from '../../src/block/stored.ts'
-import { Evaluator } from '../../src/query/eval.ts'
+import { Evaluator } from '../../src/match/eval.ts'
+import { recordView } from '../../src/match/view.ts'
 import {
   FIELD_COLUMNS,
   type Field,
@@ -18,10 +19,9 @@ import {
   textIs,
   type ValueTest,
 } from '../../src/query/filter.ts'
-import { recordView } from '../../src/query/view.ts'
 import { randomOf } from '../batches.ts'
-import { matches } from '../query/naive.ts'
-import { JSONS, KEYS, MESSAGES, randomBatch, SCALARS, TEXTS } from '../query/random-batch.ts'
+import { matches } from '../match/naive.ts'
+import { JSONS, KEYS, MESSAGES, randomBatch, SCALARS, TEXTS } from '../match/random-batch.ts'
 import { type Random, randomFrom } from '../query/random-filter.ts'
 
 const SEED = Number(process.env.SEED ?? 1)

@@ -4,10 +4,10 @@
 
 import { describe, expect, it } from 'vitest'
 import type { Env } from '../../src/env.ts'
+import { comparePositions, Matcher } from '../../src/match/scan.ts'
 import { columnIs, levelIn, textIs } from '../../src/query/filter.ts'
 import type { RecordFilter } from '../../src/query/parameters.ts'
 import { type Plan, planQuery } from '../../src/query/plan.ts'
-import { comparePositions, Matcher } from '../../src/query/scan.ts'
 import type { Result } from '../../src/result.ts'
 import type { CandidatesRequest } from '../../src/shard/candidates.ts'
 import { countShards, queryShards, readRecord } from '../../src/tenant/read.ts'

@@ -14,7 +14,7 @@ import {
 import { encodeBlock, openBlock, readGroup } from '../../src/block/parquet.ts'
 import { choosePatterns } from '../../src/block/pattern.ts'
 import type { StoredBatch } from '../../src/block/stored.ts'
-import { type RecordView, recordView } from '../../src/query/view.ts'
+import { type RecordView, recordView } from '../../src/match/view.ts'
 import { type AttributeColumn, emptyBatch, LEVELS, TEXT_COLUMNS } from '../../src/record.ts'
 import { randomOf } from '../batches.ts'
 

@@ -10,6 +10,10 @@ import { patternId, patternOf } from '../../src/block/pattern.ts'
 import { sealBlocks } from '../../src/block/seal.ts'
 import type { SealedBlock } from '../../src/block/sealed.ts'
 import { keepRows, type StoredBatch, storedSegment } from '../../src/block/stored.ts'
+import { type RecordView, recordView } from '../../src/match/view.ts'
+import { countByCatalog, recordsByCatalog } from '../../src/prune/catalog-count.ts'
+import type { PruneSource } from '../../src/prune/facts.ts'
+import { preparePrune, prune } from '../../src/prune/prune.ts'
 import {
   type Ask,
   type Buckets,
@@ -19,8 +23,6 @@ import {
   type GroupField,
   valueKey,
 } from '../../src/query/ask.ts'
-import { countByCatalog, recordsByCatalog } from '../../src/query/catalog-count.ts'
-import type { PruneSource } from '../../src/query/facts.ts'
 import {
   EVERYTHING,
   FIELD_COLUMNS,
@@ -34,12 +36,10 @@ import {
   type ValueTest,
 } from '../../src/query/filter.ts'
 import type { RecordFilter } from '../../src/query/parameters.ts'
-import { preparePrune, prune } from '../../src/query/prune.ts'
-import { type RecordView, recordView } from '../../src/query/view.ts'
 import { LEVELS, type RecordBatch, TEXT_COLUMNS } from '../../src/record.ts'
 import { randomOf } from '../batches.ts'
-import { matches, valuesOf } from '../query/naive.ts'
-import { JSONS, KEYS, MESSAGES, randomBatch, SCALARS, TEXTS } from '../query/random-batch.ts'
+import { matches, valuesOf } from '../match/naive.ts'
+import { JSONS, KEYS, MESSAGES, randomBatch, SCALARS, TEXTS } from '../match/random-batch.ts'
 import { type Random, randomFrom } from '../query/random-filter.ts'
 
 const SEED = Number(process.env.SEED ?? 1)

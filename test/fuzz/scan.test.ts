@@ -6,6 +6,8 @@ import { encodeBlock, openBlock, readGroup } from '../../src/block/parquet.ts'
 import { choosePatterns } from '../../src/block/pattern.ts'
 import { decodeSegment, encodeSegment } from '../../src/block/segment.ts'
 import { type StoredBatch, storedSegment } from '../../src/block/stored.ts'
+import { comparePositions, Matcher, rowsInSet } from '../../src/match/scan.ts'
+import { type RecordView, recordView } from '../../src/match/view.ts'
 import {
   allOf,
   type Filter,
@@ -15,10 +17,8 @@ import {
   storedFilter,
 } from '../../src/query/filter.ts'
 import type { Plan } from '../../src/query/plan.ts'
-import { comparePositions, Matcher, rowsInSet } from '../../src/query/scan.ts'
-import { type RecordView, recordView } from '../../src/query/view.ts'
 import { batchOf, type RecordSpec, randomOf } from '../batches.ts'
-import { matches } from '../query/naive.ts'
+import { matches } from '../match/naive.ts'
 import { randomFilter, randomFrom } from '../query/random-filter.ts'
 
 const SEED = Number(process.env.SEED ?? 1)

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { decodeLines, decodeRecords } from '../../src/ingest/lines.ts'
 import type { Arrival } from '../../src/ingest/map.ts'
 import { ATTRIBUTE_COLUMNS_MAX, ATTRIBUTES_MAX, REQUEST_RECORDS_MAX } from '../../src/limits.ts'
-import { type RecordView, recordView } from '../../src/query/view.ts'
+import { type RecordView, recordView } from '../../src/match/view.ts'
 import type { RecordBatch } from '../../src/record.ts'
 import type { Result } from '../../src/result.ts'
 

@@ -15,7 +15,7 @@ import {
   RECORD_BYTES_MAX,
   REQUEST_RECORDS_MAX,
 } from '../../src/limits.ts'
-import { type RecordView, recordView } from '../../src/query/view.ts'
+import { type RecordView, recordView } from '../../src/match/view.ts'
 import type { RecordBatch } from '../../src/record.ts'
 import type { Result } from '../../src/result.ts'
 

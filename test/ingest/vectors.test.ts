@@ -5,7 +5,7 @@ import { gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { decodeOtlpJson } from '../../src/ingest/otlp-json.ts'
 import { decodeOtlpProtobuf } from '../../src/ingest/otlp-protobuf.ts'
-import { recordView } from '../../src/query/view.ts'
+import { recordView } from '../../src/match/view.ts'
 import { VECTORS, vectorBody } from '../vector-files.ts'
 import { compareRecords, type Vector } from '../vectors.ts'
 

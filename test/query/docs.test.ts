@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { choosePatterns } from '../../src/block/pattern.ts'
 import { storedSegment } from '../../src/block/stored.ts'
 import { decodeLines } from '../../src/ingest/lines.ts'
-import { Evaluator } from '../../src/query/eval.ts'
+import { Evaluator } from '../../src/match/eval.ts'
 import { parseSearch } from '../../src/query/search.ts'
 
 const page = readFileSync(new URL('../../docs/query.md', import.meta.url), 'utf8')

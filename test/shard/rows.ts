@@ -1,6 +1,6 @@
 // Rows of a shard's wal and catalog, made of the few members a test is about.
 
-import type { PruneSource } from '../../src/query/facts.ts'
+import type { PruneSource } from '../../src/prune/facts.ts'
 import type { BlockRow } from '../../src/shard/catalog.ts'
 import { WalIndex } from '../../src/shard/wal-index.ts'
 

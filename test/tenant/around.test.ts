@@ -2,8 +2,8 @@
 // that is gone; and records without a service.
 
 import { describe, expect, it, vi } from 'vitest'
+import type { RecordView } from '../../src/match/view.ts'
 import { planAll, planQuery } from '../../src/query/plan.ts'
-import type { RecordView } from '../../src/query/view.ts'
 import { err } from '../../src/result.ts'
 import { type ContextScope, readContext, readTrace } from '../../src/tenant/around.ts'
 import { type QueryOptions, readRecord } from '../../src/tenant/read.ts'
