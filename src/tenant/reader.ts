@@ -6,15 +6,7 @@
 // with, and takes from whatever it is sent only the others; an archived block that is gone is asked
 // for again by its range. What can not be read is named in `reasons`, and the rest is read.
 
-import {
-  type BlockFile,
-  DamagedBlock,
-  type Needed,
-  openBlock,
-  readGroupSteps,
-} from '../block/parquet.ts'
-import { decodeSegment, unpackSegments } from '../block/segment.ts'
-import { type StoredBatch, storedSegment } from '../block/stored.ts'
+import { openBlock } from '../block/parquet.ts'
 import type { Env } from '../env.ts'
 import {
   CANDIDATE_BYTES_FIRST,
@@ -25,9 +17,7 @@ import {
 } from '../limits.ts'
 import { Hide } from '../match/hide.ts'
 import type { Sink } from '../match/merge.ts'
-import { bothNeeded, Matcher, rowsInSet } from '../match/scan.ts'
 import { type SeqRange, SeqRanges } from '../match/seq-ranges.ts'
-import type { Sieved } from '../match/step.ts'
 import type { Ask } from '../query/ask.ts'
 import { type Plan, rangeOf } from '../query/plan.ts'
 import type { Tombstone } from '../query/tombstone.ts'
@@ -36,7 +26,8 @@ import type { Candidate, CandidatesReply, CandidatesRequest } from '../shard/can
 import { COLD_READS_MAX, ColdReads } from './cold-read.ts'
 import { Explainer } from './explain.ts'
 import { callShard, type ShardAccess } from './route.ts'
-import { Cancelled, offer, piecesOf, Slices } from './slices.ts'
+import { isUnreadable, type Pass, readable, type Scanned, Scanner } from './scanner.ts'
+import { Cancelled, Slices } from './slices.ts'
 import { nothingRead, type QueryStats } from './stats.ts'
 
 /** What an answer lacks: what the budget left out, a shard that can not be heard, or stored records that can not be read. */
@@ -79,27 +70,14 @@ export const QUERY_BUDGET: Budget = {
 }
 
 /** What is left to scan of one shard, in the plan's order; what moved since its first reply stands before. */
-interface Source {
-  shard: number
-  maxSeq: number
+interface Source extends Scanned {
   left: Candidate[]
   next: CandidatesReply['next']
-  /** What was scanned or counted: it may be sent once more, in another block. */
-  done: SeqRanges
   /** All it told of: a deletion stays true when the shard has carried it out. */
   tombstones: Map<number, Tombstone>
-  hide: Hide
 }
 
-/** One candidate being scanned. */
-interface Pass {
-  source: Source
-  candidate: Candidate
-  /** Only these of its records. */
-  only: SeqRange | null
-  /** Some of its records were done before. */
-  isPartly: boolean
-}
+type SourcePass = Pass & { source: Source }
 
 /** Candidates of one shard that are looked through for objects to read ahead. */
 const LOOK_AHEAD = 16
@@ -113,14 +91,12 @@ export class Reader {
   readonly #access: ShardAccess
   readonly #reading: Reading
   readonly #sink: Sink
-  readonly #matcher: Matcher
+  readonly #scanner: Scanner
   readonly #cold: ColdReads
   readonly #slices: Slices
   readonly #budget: Budget
   #sources: Source[] = []
   #objectsRead = 0
-  /** Of the budget. */
-  #rows = 0
   /** Where the order of the answer begins. */
   #startMs = 0
   /**
@@ -135,9 +111,9 @@ export class Reader {
     this.#access = access
     this.#reading = reading
     this.#sink = sink
-    this.#matcher = new Matcher(reading.plan)
     this.#cold = new ColdReads(env.ARCHIVE)
     this.#slices = new Slices(reading.signal)
+    this.#scanner = new Scanner(reading.plan, sink, this.#slices)
     this.explainer = reading.explain ? new Explainer() : null
     this.#budget = reading.budget ?? QUERY_BUDGET
     const length = Math.max(...reading.shards) + 1
@@ -159,6 +135,7 @@ export class Reader {
       return { code: 'unavailable', message: 'the request was cancelled' }
     } finally {
       this.#cold.close()
+      this.stats.rows = this.#scanner.rows
       this.stats.r2_reads = this.#cold.reads
       this.stats.ms = Date.now() - startedMs
     }
@@ -278,7 +255,8 @@ export class Reader {
   #isOver(ms: number): boolean {
     const { blocks, bytes, rows } = this.#budget
     const { stats } = this
-    const isSpent = stats.blocks.opened >= blocks || stats.bytes >= bytes || this.#rows >= rows
+    const isSpent =
+      stats.blocks.opened >= blocks || stats.bytes >= bytes || this.#scanner.cost >= rows
     const sign = this.#reading.plan.order === 'asc' ? 1 : -1
     if (!isSpent || (ms - this.#startMs) * sign <= 0 || !this.#sink.mayHold(ms)) return false
     this.frontierMs = ms
@@ -286,7 +264,7 @@ export class Reader {
     return true
   }
 
-  #passOf(source: Source, candidate: Candidate, only: SeqRange | null): Pass {
+  #passOf(source: Source, candidate: Candidate, only: SeqRange | null): SourcePass {
     return { source, candidate, only, isPartly: source.done.touches(rangeOfRow(candidate)) }
   }
 
@@ -330,7 +308,7 @@ export class Reader {
     this.#cold.ahead(objects.slice(0, Math.min(count, COLD_READS_MAX)))
   }
 
-  async #scan(pass: Pass, isAgain = false): Promise<Failure | null> {
+  async #scan(pass: SourcePass, isAgain = false): Promise<Failure | null> {
     const { source, candidate } = pass
     const { from } = candidate
     try {
@@ -342,14 +320,16 @@ export class Reader {
           this.#lack(pass, read.kind === 'corrupt' ? 'block_corrupt' : 'block_missing')
           return null
         }
-        await this.#scanBlock(pass, read.file)
+        await this.#scanner.block(pass, read.file)
       } else if (from.kind === 'block') {
-        const file = readable(() => openBlock(from.bytes))
-        await this.#scanBlock(pass, file)
-      } else await this.#scanSegments(pass, from)
+        await this.#scanner.block(
+          pass,
+          readable(() => openBlock(from.bytes)),
+        )
+      } else await this.#scanner.segments(pass, from)
     } catch (e) {
       // Bytes that were stored and can not be read: the answer says so and shows the rest.
-      if (!(e instanceof Unreadable || e instanceof DamagedBlock)) throw e
+      if (!isUnreadable(e)) throw e
       console.error(`shard ${source.shard} row ${candidate.seq} is corrupt`, e)
       this.#lack(pass, 'block_corrupt')
     }
@@ -365,7 +345,7 @@ export class Reader {
   }
 
   /** The object is gone, so its records are elsewhere: the shard knows where. */
-  async #askAgain({ source, candidate, only }: Pass): Promise<Failure | null> {
+  async #askAgain({ source, candidate, only }: SourcePass): Promise<Failure | null> {
     const range = intersectionOf(rangeOfRow(candidate), only)
     const { shard, maxSeq } = source
     const bytesMax = this.#shareOf(CANDIDATE_BYTES_FIRST)
@@ -432,117 +412,6 @@ export class Reader {
   #shareOf(bytes: number): number {
     return Math.floor(bytes / this.#reading.shards.length)
   }
-
-  async #scanSegments(pass: Pass, from: { bytes: Uint8Array; receivedMs: number }): Promise<void> {
-    let firstSeq = pass.candidate.seq
-    for (const bytes of readable(() => unpackSegments(from.bytes))) {
-      const batch = readable(() => decodeSegment(bytes))
-      const stored = storedSegment(batch, firstSeq, from.receivedMs)
-      firstSeq += batch.length
-      await this.#slices.yield()
-      const rows = await this.#matching(pass, stored)
-      const wanted = await offer(
-        this.#sink,
-        { stored, rows, shard: pass.source.shard },
-        this.#slices,
-      )
-      this.#sink.add(stored, wanted, pass.source.shard)
-      this.stats.rows += batch.length
-    }
-  }
-
-  /** Scans row groups, which stand by time, until the sink needs none that is left. */
-  async #scanBlock(pass: Pass, file: BlockFile): Promise<void> {
-    const { shard, hide } = pass.source
-    const isDesc = this.#reading.plan.order === 'desc'
-    const needed = bothNeeded(bothNeeded(this.#matcher.needed, hide.needed), this.#sink.needed)
-    const groups = [...file.groups.keys()]
-    for (const group of isDesc ? groups.reverse() : groups) {
-      const stored = await this.#readGroup(file, group, needed)
-      const { length } = stored.batch
-      // The first was judged with its block.
-      if (groups.length > 1 && !this.#mayHold(stored)) break
-      await this.#slices.yield()
-      const rows = await this.#matching(pass, stored)
-      const wanted = await offer(this.#sink, { stored, rows, shard }, this.#slices)
-      if (wanted.length > 0) {
-        this.#sink.add(await this.#readGroup(file, group, 'all'), wanted, shard)
-      }
-      this.stats.rows += length
-    }
-  }
-
-  /** Whether a row group may hold what is needed; its rows stand by time. */
-  #mayHold({ batch: { timeMs, length } }: StoredBatch): boolean {
-    return this.#sink.mayHold(timeMs[this.#reading.plan.order === 'desc' ? length - 1 : 0]!)
-  }
-
-  async #readGroup(file: BlockFile, group: number, needed: Needed | 'all'): Promise<StoredBatch> {
-    const steps = readGroupSteps(file, group, needed)
-    let step = readable(() => steps.next())
-    while (!step.done) {
-      await this.#slices.yield()
-      step = readable(() => steps.next())
-    }
-    return step.value
-  }
-
-  /** The rows of a batch that are in the set, match, were not done before and are not hidden. */
-  async #matching(pass: Pass, stored: StoredBatch): Promise<number[]> {
-    const { hide } = pass.source
-    const { batch } = stored
-    const rows = this.#rowsOf(pass, stored)
-    const { sure: found, look } = await this.#sieve(stored, rows)
-    const { lookCost } = this.#matcher
-    this.#rows += batch.length + look.length * Math.floor(lookCost)
-    for (const piece of look.length > 0 ? piecesOf(stored, look, lookCost) : []) {
-      for (const row of this.#matcher.look(stored, piece)) found.push(row)
-      await this.#slices.yield()
-    }
-    if (!hide.readsMessages) return hide.visible(stored, found)
-    const visible: number[] = []
-    for (let from = 0; from < found.length; from += HIDE_ROWS) {
-      visible.push(...hide.visible(stored, found.slice(from, from + HIDE_ROWS)))
-      await this.#slices.yield()
-    }
-    return visible
-  }
-
-  /** The rows of a batch that are in the set and were not done before. */
-  #rowsOf({ source, candidate, only, isPartly }: Pass, stored: StoredBatch): number[] {
-    const { shard, maxSeq, done } = source
-    const { plan } = this.#reading
-    // As a rule it is all of them, and no sequence number has to be decoded to see it.
-    let rows =
-      candidate.lastSeq <= maxSeq && plan.after === null
-        ? allRows(stored)
-        : rowsInSet(plan, stored, shard, maxSeq)
-    if (!only && !isPartly) return rows
-    const { seqs } = stored
-    if (only) {
-      rows = rows.filter((row) => seqs[row]! >= only.firstSeq && seqs[row]! <= only.lastSeq)
-    }
-    return isPartly ? rows.filter((row) => !done.has(seqs[row]!)) : rows
-  }
-
-  async #sieve(stored: StoredBatch, rows: number[]): Promise<Sieved> {
-    const { rowsAtOnce } = this.#matcher
-    if (rows.length <= rowsAtOnce) return this.#matcher.sieve(stored, rows)
-    const sieved: Sieved = { sure: [], look: [] }
-    for (let from = 0; from < rows.length; from += rowsAtOnce) {
-      const { sure, look } = this.#matcher.sieve(stored, rows.slice(from, from + rowsAtOnce))
-      for (const row of sure) sieved.sure.push(row)
-      for (const row of look) sieved.look.push(row)
-      await this.#slices.yield()
-    }
-    return sieved
-  }
-}
-
-function allRows({ batch: { length } }: StoredBatch): number[] {
-  const rows = new Array<number>(length)
-  for (let row = 0; row < length; row++) rows[row] = row
-  return rows
 }
 
 /** Takes over what a reply says is deleted. */
@@ -565,17 +434,3 @@ const intersectionOf = (range: SeqRange, only: SeqRange | null): SeqRange =>
 /** Whether a failure means the shard can not be heard, and not that the caller may not. */
 const isSilence = (failure: Failure) =>
   failure.code === 'unavailable' || failure.code === 'overloaded'
-
-class Unreadable extends Error {}
-
-/** Runs a decoder over stored bytes: whatever it throws, they can not be read. */
-function readable<T>(decode: () => T): T {
-  try {
-    return decode()
-  } catch (e) {
-    throw new Unreadable('stored records can not be read', { cause: e })
-  }
-}
-
-/** Rows asked of deletions that read messages, between two looks at the clock. */
-const HIDE_ROWS = 256

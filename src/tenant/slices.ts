@@ -2,7 +2,6 @@
 // nobody waits for any more shall end.
 
 import type { StoredBatch } from '../block/stored.ts'
-import type { Sink } from '../match/merge.ts'
 
 /** How long a scan may hold its thread. */
 const SLICE_MS = 8
@@ -11,6 +10,14 @@ const SLICE_CHARS = 64 * 1024
 
 /** Thrown out of a scan that nobody waits for; the Reader catches it. */
 export class Cancelled extends Error {}
+
+/** How many rows at once take no longer than a slice, as far as is known. */
+export class Pace {
+  rows = FIRST_ROWS
+}
+
+/** Of what nothing is known yet: a record may have 64 KiB in each of many attributes. */
+const FIRST_ROWS = 32
 
 export class Slices {
   #startedMs = Date.now()
@@ -26,6 +33,25 @@ export class Slices {
     await new Promise((resolve) => setTimeout(resolve, 0))
     this.#startedMs = Date.now()
     this.check()
+  }
+
+  /** Visits rows in pieces of at most `rowsMax`, and of fewer where more would take longer than a slice. */
+  async inPieces(
+    rows: number[],
+    pace: Pace,
+    rowsMax: number,
+    visit: (piece: number[]) => void,
+  ): Promise<void> {
+    for (let from = 0; from < rows.length; ) {
+      const count = Math.min(pace.rows, rowsMax, rows.length - from)
+      const startedMs = Date.now()
+      visit(count === rows.length ? rows : rows.slice(from, from + count))
+      from += count
+      const ms = Date.now() - startedMs
+      if (ms > SLICE_MS) pace.rows = Math.max(1, count >> 1)
+      else if (ms < SLICE_MS / 2 && count === pace.rows) pace.rows *= 2
+      await this.yield()
+    }
   }
 
   /** Ends the scan of a request that was cancelled. */
@@ -50,20 +76,4 @@ export function* piecesOf(
     yield rows.slice(from, to)
     from = to
   }
-}
-
-/** The rows that a sink needs whole of those offered: a slice at a time, where it takes long over them. */
-export async function offer(
-  sink: Sink,
-  { stored, rows, shard }: { stored: StoredBatch; rows: number[]; shard: number },
-  slices: Slices,
-): Promise<number[]> {
-  const { rowsMax = rows.length } = sink
-  if (rows.length <= rowsMax) return sink.wanted(stored, rows, shard)
-  const wanted: number[] = []
-  for (let from = 0; from < rows.length; from += rowsMax) {
-    for (const row of sink.wanted(stored, rows.slice(from, from + rowsMax), shard)) wanted.push(row)
-    await slices.yield()
-  }
-  return wanted
 }
