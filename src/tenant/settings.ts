@@ -12,7 +12,7 @@ import {
   RETENTION_RULES_MAX,
   SHARDS_MAX,
 } from '../limits.ts'
-import { planFilter } from '../query/parameters.ts'
+import { matchesEverything, planFilter } from '../query/parameters.ts'
 import { type ColumnNames, TEXT_COLUMNS } from '../record.ts'
 import { err, ok, type Result } from '../result.ts'
 
@@ -120,7 +120,7 @@ export function changeOf(
 function rulesOf(sent: z.infer<typeof ruleBody>[], nowMs: number): Result<RetentionRule[]> {
   const rules: RetentionRule[] = []
   for (const [i, { filter, days }] of sent.entries()) {
-    const isDefault = filter == null || isEmptyObject(filter)
+    const isDefault = filter == null || isEmptyObject(filter) || isForAll(filter, nowMs)
     if (isDefault && i < sent.length - 1) {
       return refused(
         `retention.${i}`,
@@ -139,6 +139,12 @@ function rulesOf(sent: z.infer<typeof ruleBody>[], nowMs: number): Result<Retent
     'retention',
     `at most ${RETENTION_RULES_MAX} rules, and the last without a filter, for all the rest`,
   )
+}
+
+/** A filter that lets everything through, such as `q=*`, leaves nothing for the rules behind it. */
+function isForAll(filter: unknown, nowMs: number): boolean {
+  const plan = planFilter(filter, nowMs)
+  return plan.ok && matchesEverything(plan.data)
 }
 
 /** Why a retention rule can not have this filter, or null. */

@@ -73,6 +73,18 @@ describe('a body', () => {
     },
   )
   yields(
+    'takes a filter that lets everything through as none',
+    { retention: [{ filter: { q: '*' }, days: 1 }] },
+    {
+      retention: [{ filter: null, days: 1 }],
+    },
+  )
+  refuses(
+    'a rule behind one for everything',
+    { retention: [{ filter: { q: '* OR timeout' }, days: 3 }, { days: 9 }] },
+    'only the last may be one',
+  )
+  yields(
     'takes null for no filter',
     { retention: [{ filter: null, days: 1 }] },
     {
