@@ -123,21 +123,38 @@ export function decodeDetail(bytes: Uint8Array): BlockDetail {
     lacking: wire.lacking && lackingOf(wire.lacking),
     keys: keys.texts.map((key, i) => ({ key, type: keys.types[i]!, records: keys.counts[i]! })),
     hasMoreKeys: wire.moreKeys,
-    patterns: patterns.levels.map((levels, i) => {
-      const records = countOf(levels)
-      return {
-        id: patterns.ids.slice(i * ID_CHARS, (i + 1) * ID_CHARS),
-        records,
-        levels,
-        firstMs: patterns.base + patterns.first[i]!,
-        lastMs: patterns.base + patterns.last[i]!,
-        seq: patterns.seqs[i]!,
-        services: servicesOf(patterns.services?.[i], records, wire),
-      }
-    }),
+    patterns: patterns.levels.map((_, i) => new WirePattern(wire, i)),
     patternsMax: wire.patternsMax ?? PATTERNS_MAX_FIRST,
     unpatterned: wire.unpatterned,
     patternless: patternlessOf(wire),
+  }
+}
+
+/** One of hundreds: its services, which few ask for, are made when they are. */
+class WirePattern implements PatternCount {
+  readonly id: string
+  readonly records: number
+  readonly levels: number[]
+  readonly firstMs: number
+  readonly lastMs: number
+  readonly seq: number
+  readonly #wire: Wire
+  readonly #at: number
+
+  constructor(wire: Wire, at: number) {
+    const { ids, levels, base, first, last, seqs } = wire.patterns
+    this.id = ids.slice(at * ID_CHARS, (at + 1) * ID_CHARS)
+    this.levels = levels[at]!
+    this.records = countOf(this.levels)
+    this.firstMs = base + first[at]!
+    this.lastMs = base + last[at]!
+    this.seq = seqs[at]!
+    this.#wire = wire
+    this.#at = at
+  }
+
+  get services(): Map<string, number> | undefined {
+    return servicesOf(this.#wire.patterns.services?.[this.#at], this.records, this.#wire)
   }
 }
 

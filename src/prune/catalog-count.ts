@@ -71,7 +71,7 @@ function gathered<T>(facts: Facts, asked: Asked, start: () => { take: Take; foun
     return { found }
   }
   let whole = all(levelCells(facts))
-  if (!whole && facts.readDetail()) {
+  if (!whole && facts.detailMayDecide && facts.readDetail()) {
     whole = all(levelCells(facts))
     if (!whole) {
       for (const { cells } of facts.partitions(asked)) {

@@ -7,7 +7,7 @@ import { VARIABLE } from '../block/pattern.ts'
 import { idToken, wordToken } from '../block/tokens.ts'
 import { textCheck, type Verdict } from '../match/text.ts'
 import { pathOf, remembered, valueCheck } from '../match/value.ts'
-import type { Field, Leaf, SEVERITY_COLUMNS, ValueTest } from '../query/filter.ts'
+import type { Field, Leaf, SEVERITY_COLUMNS, TextTest, ValueTest } from '../query/filter.ts'
 import type { AttributeType, TextColumn } from '../record.ts'
 import { wordsOf } from '../words.ts'
 import { textTokens, valueTokensOf } from './whole-words.ts'
@@ -113,6 +113,10 @@ function patternClue(id: string): Clue {
 /** Patterns whose verdict one leaf keeps: a block has some hundred, most of them those of the block before. */
 const VERDICTS_MAX = 10_000
 
+/** A word with a digit may stand in any variable: to read a detail for it would be of no use. */
+const mayBeDecided = (test: TextTest): boolean =>
+  test.is !== 'phrase' || wordsOf(test.text).some((word) => !/\p{N}/u.test(word))
+
 function textClue({ in: where, test }: Extract<Leaf, { kind: 'text' }>): Clue {
   const tokens = textTokens(test)
   const check = textCheck(test)
@@ -130,7 +134,7 @@ function textClue({ in: where, test }: Extract<Leaf, { kind: 'text' }>): Clue {
   return {
     ...SILENT,
     cost: 4,
-    isInDetail: true,
+    isInDetail: mayBeDecided(test),
     mayPass: mayHoldAll(tokens),
     byPattern: (id, _, source) => {
       const verdict = id === null ? 'look' : verdictOf(id, source)

@@ -156,16 +156,35 @@ export class Facts implements ClueSource {
     return this.place() === 'cut' || this.#couldBeNone(isTold, isTold)
   }
 
+  /** Whether the detail could say of all records whether they match, if it told all it can of each leaf. */
+  get detailMayDecide(): boolean {
+    const { tree } = this.#prepared
+    const isTold = (clue: Clue) => clue.isInDetail
+    for (const best of this.#atBest(isTold, isTold)) {
+      if (!isNone(tree, best) && !isEvery(tree, best)) return false
+    }
+    return true
+  }
+
   #couldBeNone(couldBeNone: (clue: Clue) => boolean, couldBeEvery: (clue: Clue) => boolean) {
-    for (const cell of levelCells(this)) {
-      const certain = this.#certain(cell)
-      const best: Certain<Clue> = {
-        isNone: (clue) => couldBeNone(clue) || certain.isNone(clue),
-        isEvery: (clue) => couldBeEvery(clue) || certain.isEvery(clue),
-      }
+    for (const best of this.#atBest(couldBeNone, couldBeEvery)) {
       if (!isNone(this.#prepared.tree, best)) return false
     }
     return true
+  }
+
+  /** What would be certain of each level if these leaves were told of. */
+  *#atBest(
+    couldBeNone: (clue: Clue) => boolean,
+    couldBeEvery: (clue: Clue) => boolean,
+  ): Generator<Certain<Clue>> {
+    for (const cell of levelCells(this)) {
+      const certain = this.#certain(cell)
+      yield {
+        isNone: (clue) => couldBeNone(clue) || certain.isNone(clue),
+        isEvery: (clue) => couldBeEvery(clue) || certain.isEvery(clue),
+      }
+    }
   }
 
   mayHold(filter: 'ids' | 'words', token: Hash): boolean {
