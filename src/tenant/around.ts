@@ -6,8 +6,15 @@ import type { RecordView } from '../match/view.ts'
 import { allOf, columnIs, type Filter, fieldIs, notOf } from '../query/filter.ts'
 import { type Plan, type Position, writeCursor } from '../query/plan.ts'
 import { err, ok, type Result } from '../result.ts'
-import { type QueryAnswer, type QueryOptions, queryShards, type Told, toldOf } from './read.ts'
-import { type PartialReason, Reader } from './reader.ts'
+import {
+  type QueryAnswer,
+  type QueryOptions,
+  queryShards,
+  readInto,
+  type Told,
+  toldOf,
+} from './read.ts'
+import type { PartialReason } from './reader.ts'
 import { type ShardAccess, withShards } from './route.ts'
 import { bothStats, nothingRead } from './stats.ts'
 
@@ -132,13 +139,10 @@ async function readTraceOnce(
   options: QueryOptions,
 ): Promise<Result<TraceAnswer>> {
   const sink = new TraceSink(plan)
-  const count = Math.min(access.tenant.shards, plan.maxSeqs.length || access.tenant.shards)
-  const shards = Array.from({ length: count }, (_, shard) => shard)
   const whole = { ...plan, after: null }
-  const reading = { plan: whole, shards, onlyRange: null, ask: null, ...options }
-  const reader = new Reader(env, access, reading, sink)
-  const failure = await reader.run()
-  if (failure) return { ok: false, error: failure }
+  const read = await readInto(env, access, { plan: whole, ask: null, ...options }, sink)
+  if (!read.ok) return read
+  const reader = read.data
   const told = toldOf(reader)
   const answer = (records: RecordView[], next_cursor: string | null) =>
     ok({ trace_id: traceId, ...sink.totals(), records, next_cursor, ...told })

@@ -28,8 +28,7 @@ import { everythingOf, type Plan } from '../query/plan.ts'
 import { err, ok, type Result } from '../result.ts'
 import type { Extent } from '../shard/overview.ts'
 import type { Time } from '../time.ts'
-import { type QueryOptions, queryShards, type Told, toldOf } from './read.ts'
-import { Reader } from './reader.ts'
+import { type QueryOptions, queryShards, readInto, type Told, toldOf } from './read.ts'
 import { callShard, type ShardAccess, withShards } from './route.ts'
 
 /** Whose records are counted, and which of them. */
@@ -311,11 +310,8 @@ async function count(
   ask: Ask | null,
   counter: Counter,
 ): Promise<Result<Told>> {
-  const shards = Array.from({ length: access.tenant.shards }, (_, shard) => shard)
-  const reading = { plan, shards, onlyRange: null, ask, ...options }
-  const reader = new Reader(env, access, reading, new Counting(counter))
-  const failure = await reader.run()
-  return failure ? { ok: false, error: failure } : ok(toldOf(reader))
+  const read = await readInto(env, access, { plan, ask, ...options }, new Counting(counter))
+  return read.ok ? ok(toldOf(read.data)) : read
 }
 
 type TimedPlan = Plan & { since: Time; until: Time }

@@ -2,7 +2,7 @@
 // reading, and here it is said what is read and what the answer looks like.
 
 import type { Env } from '../env.ts'
-import { Page, Tally } from '../match/merge.ts'
+import { Page, type Sink, Tally } from '../match/merge.ts'
 import type { RecordView } from '../match/view.ts'
 import { EVERYTHING } from '../query/filter.ts'
 import { everythingOf, type Plan, writeCursor } from '../query/plan.ts'
@@ -69,12 +69,9 @@ async function readPage(
   options: QueryOptions,
 ): Promise<Result<QueryAnswer>> {
   const page = new Page(plan)
-  // Shards that were made after the first page hold nothing of its set.
-  const count = Math.min(access.tenant.shards, plan.maxSeqs.length || access.tenant.shards)
-  const reading: Reading = { plan, shards: upTo(count), onlyRange: null, ask: null, ...options }
-  const reader = new Reader(env, access, reading, page)
-  const failure = await reader.run()
-  if (failure) return { ok: false, error: failure }
+  const read = await readInto(env, access, { plan, ask: null, ...options }, page)
+  if (!read.ok) return read
+  const reader = read.data
   const { reasons, maxSeqs, explainer, frontierMs } = reader
   if (frontierMs !== null) page.endAt(frontierMs)
   const lacks = reasons.some(
@@ -110,17 +107,24 @@ async function readCount(
   options: QueryOptions,
 ): Promise<Result<CountAnswer>> {
   const tally = new Tally()
-  const reading = {
-    plan,
-    shards: upTo(access.tenant.shards),
-    onlyRange: null,
-    ask: { kind: 'count' as const },
-    ...options,
-  }
-  const reader = new Reader(env, access, reading, tally)
+  const read = await readInto(env, access, { plan, ask: { kind: 'count' }, ...options }, tally)
+  return read.ok ? ok({ count: tally.records, ...toldOf(read.data) }) : read
+}
+
+/** Reads all shards of the plan's set into a sink. The reader tells how that went. */
+export async function readInto(
+  env: Env,
+  access: ShardAccess,
+  reading: Omit<Reading, 'shards' | 'onlyRange'>,
+  sink: Sink,
+): Promise<Result<Reader>> {
+  const { maxSeqs } = reading.plan
+  // Shards that were made after the first page hold nothing of its set.
+  const count = Math.min(access.tenant.shards, maxSeqs.length || access.tenant.shards)
+  const shards = Array.from({ length: count }, (_, shard) => shard)
+  const reader = new Reader(env, access, { ...reading, shards, onlyRange: null }, sink)
   const failure = await reader.run()
-  if (failure) return { ok: false, error: failure }
-  return ok({ count: tally.records, ...toldOf(reader) })
+  return failure ? { ok: false, error: failure } : ok(reader)
 }
 
 /** What an answer that is no page says of how it came about. */
@@ -166,5 +170,3 @@ async function readOne(
   const text = `the block of this record can not be read: ${reason.code}, shard ${shard}, block ${reason.block}`
   return err('unavailable', text, { ...reason })
 }
-
-const upTo = (count: number) => Array.from({ length: count }, (_, shard) => shard)
