@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { QueryStats } from '../src/tenant/stats.ts'
 import { type Client, clientOf } from '../test/process/client.ts'
 import { startWorkerd } from './workerd.ts'
 
@@ -24,19 +25,6 @@ export interface Door {
   storage(): Promise<Storage>
   /** Resolves once nothing is left to do with what was acknowledged: the product has sealed it all. */
   settle(): Promise<void>
-}
-
-/** Numbers of an answer that tell what it took (docs/api.md). */
-export interface QueryStats {
-  blocks: {
-    considered: number
-    skipped: { time: number; values: number; filter: number; pattern: number }
-    opened: number
-  }
-  bytes: number
-  rows: number
-  r2_reads: number
-  ms: number
 }
 
 interface Log {

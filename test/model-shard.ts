@@ -9,7 +9,7 @@ import type { SealedBlock } from '../src/block/sealed.ts'
 import { encodeSegment, packSegments } from '../src/block/segment.ts'
 import { keepRows, type StoredBatch, storedSegment } from '../src/block/stored.ts'
 import { mergeSummaries, summarize } from '../src/block/summary.ts'
-import { hiddenBy } from '../src/match/hide.ts'
+import { Hide } from '../src/match/hide.ts'
 import { Matcher } from '../src/match/scan.ts'
 import { emptyCounted } from '../src/query/ask.ts'
 import type { RecordFilter } from '../src/query/parameters.ts'
@@ -216,12 +216,12 @@ export class ModelShard {
   /** What a catalog could say of a block that lies in the set whole and holds nothing deleted. */
   #countOf(row: Row, { filter }: CandidatesRequest, maxSeq: number): number | null {
     if (row.id === 0 || row.lastSeq > maxSeq) return null
-    const isTouched = row.parts.some((part) => hiddenBy(this.tombstones, part) !== null)
+    const isTouched = row.parts.some((part) => new Hide(this.tombstones).hiddenBy(part) !== null)
     return isTouched ? null : matches(row, filter)
   }
 
   #withoutHidden(part: StoredBatch): StoredBatch {
-    const by = hiddenBy(this.tombstones, part)
+    const by = new Hide(this.tombstones).hiddenBy(part)
     if (by === null) return part
     return keepRows(
       part,

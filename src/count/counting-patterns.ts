@@ -4,7 +4,7 @@
 import { patternId } from '../block/pattern.ts'
 import type { StoredBatch } from '../block/stored.ts'
 import { GROUP_CELLS_MAX, GROUPS_MAX, PATTERN_SERVICES_MAX } from '../limits.ts'
-import type { Buckets, Counted, PatternSum } from '../query/ask.ts'
+import { addPattern, type Buckets, type Counted, type PatternSum } from '../query/ask.ts'
 import { LEVELS } from '../record.ts'
 import { bucketsOf, type Counter, shareOf } from './counting.ts'
 import { FieldReader, inOnePiece, PATTERNS_NEEDED, patternValues } from './field-values.ts'
@@ -122,7 +122,7 @@ export class PatternsCounter implements Counter {
       const sum = id === '' ? null : this.#sumOfId(id)
       if (id === '') this.unpatterned += counted.records
       else if (sum === null) this.other += counted.records
-      else addSum(sum, counted, shard)
+      else addPattern(sum, { ...counted, sample: { ...counted.sample, shard } }, addService)
     }
   }
 
@@ -218,18 +218,4 @@ function addService(sum: PatternSum, service: string, records: number): void {
   const known = sum.services.get(service)
   if (known === undefined && sum.services.size === PATTERN_SERVICES_MAX) return
   sum.services.set(known === undefined ? inOnePiece(service) : service, (known ?? 0) + records)
-}
-
-function addSum(to: PatternSum, { sample, ...other }: PatternSum, shard: number): void {
-  to.records += other.records
-  for (const [i, records] of other.levels.entries()) to.levels[i]! += records
-  for (const [service, records] of other.services) addService(to, service, records)
-  for (const [i, records] of other.buckets.entries()) {
-    if (i < to.buckets.length) to.buckets[i]! += records
-  }
-  to.firstMs = Math.min(to.firstMs, other.firstMs)
-  to.text ??= other.text
-  if (other.lastMs < to.lastMs) return
-  to.lastMs = other.lastMs
-  to.sample = { shard, seq: sample.seq }
 }

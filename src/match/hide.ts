@@ -62,10 +62,6 @@ export class Hide {
   }
 }
 
-/** For each row the id of the first of these that hides it, 0 for none; null: nothing is hidden. */
-export const hiddenBy = (tombstones: Tombstone[], stored: StoredBatch): Float64Array | null =>
-  tombstones.length === 0 ? null : new Hide(tombstones).hiddenBy(stored)
-
 function hiddenRows(
   { maxSeq, match, unless }: Stone,
   stored: StoredBatch,

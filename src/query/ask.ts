@@ -124,12 +124,15 @@ export function addCounted(to: Counted, other: Counted): void {
   }
 }
 
-function addPattern(to: PatternSum, other: PatternSum): void {
+/** Adds other records of the same pattern; `addService` may bound how many services are told apart. */
+export function addPattern(
+  to: PatternSum,
+  other: PatternSum,
+  addService: (to: PatternSum, service: string, records: number) => void = addAnyService,
+): void {
   to.records += other.records
   for (const [i, records] of other.levels.entries()) to.levels[i]! += records
-  for (const [name, records] of other.services) {
-    to.services.set(name, (to.services.get(name) ?? 0) + records)
-  }
+  for (const [service, records] of other.services) addService(to, service, records)
   for (const [i, records] of other.buckets.entries()) {
     to.buckets[i] = (to.buckets[i] ?? 0) + records
   }
@@ -138,4 +141,8 @@ function addPattern(to: PatternSum, other: PatternSum): void {
   if (other.lastMs < to.lastMs) return
   to.lastMs = other.lastMs
   to.sample = other.sample
+}
+
+function addAnyService({ services }: PatternSum, service: string, records: number): void {
+  services.set(service, (services.get(service) ?? 0) + records)
 }

@@ -2,7 +2,6 @@
 // Some of the catalog is held back, as blocks of older versions lack it. SEED=7 ROUNDS=2000 for more.
 
 import { describe, expect, it } from 'vitest'
-import type { BlockDetail } from '../../src/block/detail.ts'
 import { decodeDetail } from '../../src/block/detail-wire.ts'
 import { sliceOf } from '../../src/block/filter.ts'
 import { openBlock, readGroup } from '../../src/block/parquet.ts'
@@ -40,6 +39,7 @@ import { LEVELS, type RecordBatch, TEXT_COLUMNS } from '../../src/record.ts'
 import { randomOf } from '../batches.ts'
 import { matches, valuesOf } from '../match/naive.ts'
 import { JSONS, KEYS, MESSAGES, randomBatch, SCALARS, TEXTS } from '../match/random-batch.ts'
+import { olderDetail } from '../prune/catalog-of.ts'
 import { type Random, randomFrom } from '../query/random-filter.ts'
 
 const SEED = Number(process.env.SEED ?? 1)
@@ -285,13 +285,6 @@ function sourceOf(block: SealedBlock, random: Random): PruneSource {
     patternText: (id) => (lacks === 3 ? null : (texts.get(id) ?? null)),
   }
 }
-
-const olderDetail = (detail: BlockDetail): BlockDetail => ({
-  ...detail,
-  lacking: undefined,
-  patternless: undefined,
-  patterns: detail.patterns.map((one) => ({ ...one, services: undefined })),
-})
 
 function isInTime({ since, until }: RecordFilter, { view }: Known): boolean {
   const time = BigInt(view.time_unix_nano)

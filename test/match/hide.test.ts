@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { type StoredBatch, storedSegment } from '../../src/block/stored.ts'
-import { Hide, hiddenBy } from '../../src/match/hide.ts'
+import { Hide } from '../../src/match/hide.ts'
 import { recordView } from '../../src/match/view.ts'
 import { planFilter, type RecordFilter } from '../../src/query/parameters.ts'
 import type { Tombstone } from '../../src/query/tombstone.ts'
@@ -41,7 +41,7 @@ describe('tombstones', () => {
   const hide = (name: string, told: Told[], by: number[] | null) =>
     it(name, () => {
       const tombstones = told.map(tombstoneOf)
-      const found = hiddenBy(tombstones, stored())
+      const found = new Hide(tombstones).hiddenBy(stored())
       expect(found && [...found]).toEqual(by)
       const visible = [0, 1, 2, 3].filter((row) => !by?.[row])
       expect(new Hide(tombstones).visible(stored(), [0, 1, 2, 3])).toEqual(visible)
@@ -128,7 +128,7 @@ describe('hiding, against a plain filter', () => {
         )
         return by?.id ?? 0
       })
-      const found = hiddenBy(tombstones, batch) ?? [0, 0, 0, 0]
+      const found = new Hide(tombstones).hiddenBy(batch) ?? [0, 0, 0, 0]
       expect([...found], `seed ${seed}`).toEqual(naive)
     }
   })

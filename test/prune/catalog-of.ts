@@ -55,7 +55,8 @@ export async function catalogOf(
   return { row: summarize(part.batch, 0, part.batch.length), source, read }
 }
 
-const olderDetail = (detail: BlockDetail): BlockDetail => ({
+/** As blocks have it that were sealed before it told more. */
+export const olderDetail = (detail: BlockDetail): BlockDetail => ({
   ...detail,
   lacking: undefined,
   patternless: undefined,

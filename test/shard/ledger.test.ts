@@ -4,7 +4,7 @@ import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { describe, expect, it } from 'vitest'
 import { storedSegment } from '../../src/block/stored.ts'
-import { hiddenBy } from '../../src/match/hide.ts'
+import { Hide } from '../../src/match/hide.ts'
 import { allOf, columnIs, EVERYTHING, levelIn, textIs } from '../../src/query/filter.ts'
 import { Ledger, type Task } from '../../src/shard/ledger.ts'
 import { migrate } from '../../src/shard/schema.ts'
@@ -115,7 +115,7 @@ describe('the ledger', () => {
         { ...hit, message: 'full disk' },
       ]
       const batch = storedSegment(batchOf([hit, ...spared]), 1, 0)
-      expect([...hiddenBy([tombstone!], batch)!]).toEqual([7, 0, 0, 0, 0])
+      expect([...new Hide([tombstone!]).hiddenBy(batch)!]).toEqual([7, 0, 0, 0, 0])
     }))
 
   it('gives no number of a tombstone again', () =>
