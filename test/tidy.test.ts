@@ -21,9 +21,10 @@ const MAY_IMPORT: Record<string, string[]> = {
   match: [...NOUNS, 'block', 'query'],
   prune: [...NOUNS, 'block', 'query', 'match'],
   count: [...NOUNS, 'block', 'query', 'match'],
+  logql: [...NOUNS, 'block', 'query', 'match', 'count'],
   shard: [...NOUNS, 'block', 'query', 'match', 'prune', 'archive', 'env', 'type:tenant'],
-  tenant: [...NOUNS, 'block', 'query', 'match', 'count', 'archive', 'env', 'type:shard'],
-  api: [...NOUNS, 'ingest', 'query', 'match', 'count', 'tenant', 'env', 'type:shard'],
+  tenant: [...NOUNS, 'block', 'query', 'match', 'count', 'logql', 'archive', 'env', 'type:shard'],
+  api: [...NOUNS, 'ingest', 'query', 'match', 'count', 'logql', 'tenant', 'env', 'type:shard'],
 }
 
 /** The files of src/ itself: the nouns, and what ties all together. */
@@ -40,7 +41,15 @@ const MAY_TOUCH_THE_WORLD = /^(?:api|shard|tenant)\/|^watch\/notify\.ts$/
 const WORLD =
   /\b(?:Date\.now|new Date\(\)|performance\.now|Math\.random|getRandomValues|randomUUID|fetch)\b\(?/
 
-const RUNTIME_DEPENDENCIES = ['hono', 'hyparquet', 'hyparquet-writer', 're2js', 'zod']
+const RUNTIME_DEPENDENCIES = [
+  '@grafana/lezer-logql',
+  '@lezer/lr',
+  'hono',
+  'hyparquet',
+  'hyparquet-writer',
+  're2js',
+  'zod',
+]
 const DEVELOPMENT_DEPENDENCIES = [
   '@biomejs/biome',
   '@cfworker/json-schema',
