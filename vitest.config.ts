@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: [
-            'test/{ingest,block,query,match,prune,count,archive,fuzz,process}/**/*.test.ts',
+            'test/{ingest,block,query,match,prune,count,logql,archive,fuzz,process}/**/*.test.ts',
             'test/*.test.ts',
           ],
           environment: 'node',
