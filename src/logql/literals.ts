@@ -15,7 +15,7 @@ const GO_UNITS_NS: Readonly<Record<string, number>> = {
   m: 60_000 * NS_PER_MS,
   h: 3_600_000 * NS_PER_MS,
 }
-const GO_DURATION = /^[-+]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/
+const GO_DURATION = /^[-+]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/
 const GO_PART = /(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/g
 
 /** Largest first, as Prometheus wants them in a duration. */
@@ -104,16 +104,19 @@ export function formatDuration(ms: number): string {
   return text
 }
 
-const BYTES = /^(\d[\d,]*\.?[\d,]*|,*\.,*\d[\d,]*)\s*(?:([kmgtpe])(i?))?b?$/i
+const BYTES = /^([\d.,]+)\s*(?:([kmgtpe])(i?))?b?\s*$/i
+const DECIMAL = /^(?:\d+(?:\.\d*)?|\.\d+)$/
 const BYTES_END = 2 ** 64
 
 /** Bytes of `20KB`, `5MiB`, `1.5 gb`, `1,024`: whole ones, a fraction is dropped. */
 export function parseBytes(text: string): number | null {
   const parts = BYTES.exec(text)
   if (parts === null) return null
-  const [, digits, prefix, isBinary] = parts
+  const [, grouped, prefix, isBinary] = parts
+  const digits = grouped!.replaceAll(',', '')
+  if (!DECIMAL.test(digits)) return null
   const power = prefix ? 'kmgtpe'.indexOf(prefix.toLowerCase()) + 1 : 0
-  const bytes = Number(digits!.replaceAll(',', '')) * (isBinary ? 1024 : 1000) ** power
+  const bytes = Number(digits) * (isBinary ? 1024 : 1000) ** power
   return bytes < BYTES_END ? Math.trunc(bytes) : null
 }
 

@@ -71,6 +71,20 @@ describe('seconds', () => {
   })
 })
 
+describe('long texts', () => {
+  it('are refused at once', () => {
+    for (const text of ['1'.repeat(200_000), '1,'.repeat(100_000), '1m'.repeat(100_000)]) {
+      const startMs = performance.now()
+      for (const end of ['', 'x', ' x']) {
+        parseDuration(text + end)
+        parseGoSeconds(text + end)
+        parseBytes(text + end)
+      }
+      expect(performance.now() - startMs).toBeLessThan(1000)
+    }
+  })
+})
+
 describe('formatDuration', () => {
   it.each([
     [300_000, '5m'],
@@ -110,12 +124,13 @@ describe('parseBytes', () => {
     ['1PiB', 2 ** 50],
     ['1E', 1e18],
     ['.5k', 500],
+    [',5k ', 5000],
     ['5.k', 5000],
   ])('%s', (text, bytes) => {
     expect(parseBytes(text)).toBe(bytes)
   })
 
-  it.each(['', 'KB', '-1KB', '1.2.3KB', '1XB', '1ib', '17EiB', '.', '1e3', '1 0', ' 1KB'])(
+  it.each(['', 'KB', '-1KB', '1.2.3KB', '1XB', '1ib', '17EiB', '.', ',', '1e3', '1 0', ' 1KB'])(
     'refuses %j',
     (text) => {
       expect(parseBytes(text)).toBe(null)
