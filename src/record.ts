@@ -162,3 +162,9 @@ export function levelOf(severityNumber: number, severityText: string | null): nu
   if (severityNumber >= 1 && severityNumber <= 24) return (severityNumber - 1) >> 2
   return (severityText !== null ? levelOfWord(severityText) : undefined) ?? INFO
 }
+
+/** An attribute's key as Prometheus and Loki name a label: `http.route` is `http_route`. */
+export function labelName(key: string): string {
+  const name = key.replace(/[^a-zA-Z0-9_]/g, '_')
+  return /^[0-9]/.test(name) ? `_${name}` : name
+}

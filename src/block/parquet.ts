@@ -17,6 +17,7 @@ import {
   emptyBatch,
   LEVELS,
   type Level,
+  labelName,
   type RecordBatch,
   TEXT_COLUMNS,
 } from '../record.ts'
@@ -83,6 +84,8 @@ export interface Needed {
   columns: Set<ColumnName>
   /** Keys whose columns of every type are needed, and with them `attributesRest`. */
   attributes: string[] | 'all'
+  /** Names as Loki's labels: keys that have one of them are needed too, and maps of whose members one does. */
+  labels?: string[]
 }
 
 /** A block opened for reading; nothing but its footer is decoded. */
@@ -145,11 +148,10 @@ export function* readGroupSteps(
   if (wants('resource')) lazyResources(batch, () => indexed(texts('resource')))
   if (wants('scope')) [batch.scope, batch.scopes] = indexed(texts('scope'))
   yield
-  const isAll = needed === 'all' || needed.attributes === 'all'
-  const keys = isAll ? null : new Set(needed.attributes)
+  const keys = neededKeys(needed)
   for (const [at, name] of file.names.entries()) {
     const attribute = attributeOf(name)
-    if (!attribute || (keys && !keys.has(attribute.key))) continue
+    if (!attribute || (keys && !keys(attribute.key))) continue
     const place = file.chunks[group]![at]!
     const twin = columns.find((column) => isSame(file.bytes, column.place, place))
     const { key, type } = attribute
@@ -160,7 +162,7 @@ export function* readGroupSteps(
     if (column.rows.length > 0) batch.attributes.push(column)
     yield
   }
-  if (!keys || keys.size > 0) lazily(batch, 'attributesRest', () => text('attributes'))
+  if (keys !== NO_KEYS) lazily(batch, 'attributesRest', () => text('attributes'))
   if (needed !== 'all') return stored
   const { seqs, receivedMs, patterns } = stored
   const { timeMs, timeNs } = batch
@@ -170,6 +172,17 @@ export function* readGroupSteps(
   const whole = { ...batch, receivedMs: receivedMs[0]!, timeMs, timeNs, message }
   whole.bytes = recordBytes(whole)
   return { batch: whole, seqs, receivedMs, patterns }
+}
+
+const NO_KEYS = () => false
+
+/** Which keys are needed; null: all. */
+function neededKeys(needed: Needed | 'all'): ((key: string) => boolean) | null {
+  if (needed === 'all' || needed.attributes === 'all') return null
+  const keys = new Set(needed.attributes)
+  const labels = new Set(needed.labels)
+  if (labels.size === 0) return keys.size === 0 ? NO_KEYS : (key) => keys.has(key)
+  return (key) => keys.has(key) || labels.has(labelName(key))
 }
 
 /** A group of which nothing is decoded: what every reader may need is when it is first read. */

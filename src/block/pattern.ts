@@ -175,6 +175,29 @@ export function phraseInPattern(pattern: string, phrase: string[]): 'every' | 'n
   return found
 }
 
+/** Stands for a variable where a pattern is searched: a text with it is not decided. */
+const VARIABLE_MARK = '\0'
+
+/**
+ * Whether the messages of a pattern hold a text as it stands, also within words. `every` and `none` are
+ * certain. A variable is a whole word, so of a text of several words the ones between its gaps stand in
+ * the pattern themselves, unless a variable may be one of them.
+ */
+export function textInPattern(pattern: string, text: string): 'every' | 'none' | 'look' {
+  const marked = pattern.replaceAll(VARIABLE, VARIABLE_MARK)
+  if (text.includes(VARIABLE_MARK)) return 'look'
+  if (marked.includes(text)) return 'every'
+  if (!marked.includes(VARIABLE_MARK)) return 'none'
+  const parts = /^([A-Za-z0-9_]*)([\x01-\x7f]*?)([A-Za-z0-9_]*)$/.exec(text)
+  const [, first = '', inner = '', last = ''] = parts ?? []
+  const mayBeVariable = (word: string) => /[0-9]/.test(word) || ID_LETTERS.test(word.toLowerCase())
+  if (inner === '' || inner.match(/[A-Za-z0-9_]+/g)?.some(mayBeVariable)) return 'look'
+  const starts = first === '' ? [''] : [first, VARIABLE_MARK]
+  const ends = last === '' ? [''] : [last, VARIABLE_MARK]
+  const isThere = starts.some((start) => ends.some((end) => marked.includes(start + inner + end)))
+  return isThere ? 'look' : 'none'
+}
+
 /** Fills `patterns` of the parts of one block: its PATTERNS_MAX most frequent, the others null. */
 export function choosePatterns(parts: StoredBatch[]): void {
   const steps = choosePatternsInSteps(parts)

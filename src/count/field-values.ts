@@ -10,6 +10,7 @@ import type { StoredBatch } from '../block/stored.ts'
 import { ELEMENTS_MAX } from '../limits.ts'
 import { neededOf } from '../match/eval.ts'
 import { mapOf, mapsOf } from '../match/eval-field.ts'
+import { labelWalk } from '../match/label.ts'
 import {
   ABSENT,
   follow,
@@ -185,6 +186,10 @@ function textValues(texts: (string | null)[], rows: number[]): FieldValues {
 function fieldWalk(field: Field): (stored: StoredBatch, rows: number[], take: Take) => void {
   if (field.in === 'column') {
     return ({ batch }, rows, take) => walkColumn(batch, rows, field.name, take)
+  }
+  if (field.in === 'label') {
+    const walk = labelWalk(field.name)
+    return ({ batch }, rows, take) => walk(batch, rows, take)
   }
   const path = pathOf(field.name)
   const inText = valuesInText((value, check) =>

@@ -4,7 +4,8 @@
 import { lowerBound } from '../block/segment.ts'
 import type { Field, FieldColumn, ValueTest } from '../query/filter.ts'
 import type { AttributeColumn, RecordBatch } from '../record.ts'
-import { freeStep, RANK, type Step } from './step.ts'
+import { labelWalk } from './label.ts'
+import { freeStep, placesOf, RANK, type Step } from './step.ts'
 import {
   ABSENT,
   FAILS,
@@ -22,6 +23,7 @@ export function fieldStep(field: Field, test: ValueTest): Step {
   if (field.in === 'column') {
     return freeStep(RANK.column, ({ batch }, rows) => columnRows(batch, rows, field.name, check))
   }
+  if (field.in === 'label') return labelStep(field.name, check)
   const path = pathOf(field.name)
   const inTexts = textStates(
     field.in === 'scope' ? scopeState(path, check) : memberState(path, check),
@@ -44,6 +46,18 @@ export function fieldStep(field: Field, test: ValueTest): Step {
         })
       }
     }
+  })
+}
+
+function labelStep(name: string, check: ValueCheck): Step {
+  const walk = labelWalk(name)
+  return freeStep(RANK.member, ({ batch }, rows) => {
+    const passes = new Uint8Array(rows.length)
+    walk(batch, rows, (i, value) => {
+      const isPassing = typeof value === 'number' ? check.number(value) : check.text(String(value))
+      if (isPassing) passes[i] = 1
+    })
+    return rows.filter((_, i) => passes[i] === 1)
   })
 }
 
@@ -171,13 +185,6 @@ export function mapOf(
     if (typeof inner === 'object' && inner !== null) return { inner, rest }
   }
   return null
-}
-
-/** Each row's place among `rows`, from 1. */
-function placesOf(rows: number[], length: number): Uint16Array | Uint32Array {
-  const places = length < 0xffff ? new Uint16Array(length) : new Uint32Array(length)
-  for (let i = 0; i < rows.length; i++) places[rows[i]!] = i + 1
-  return places
 }
 
 /** A column with many more values than there are rows to ask is searched, else walked through. */

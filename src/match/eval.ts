@@ -11,7 +11,7 @@ import type { ColumnName } from '../block/layout.ts'
 import type { Needed } from '../block/parquet.ts'
 import { patternId, patternOf } from '../block/pattern.ts'
 import type { StoredBatch } from '../block/stored.ts'
-import type { Filter, Leaf } from '../query/filter.ts'
+import type { Field, Filter, Leaf } from '../query/filter.ts'
 import { TEXT_COLUMNS } from '../record.ts'
 import { wordsOf } from '../words.ts'
 import { anyStep } from './eval-any.ts'
@@ -249,6 +249,7 @@ function patternStep(id: string): Step {
 export function neededOf(filter: Filter): Needed {
   const columns = new Set<ColumnName>()
   const keys = new Set<string>()
+  const labels = new Set<string>()
   let isAll = false
   const walk = (one: Filter): void => {
     switch (one.kind) {
@@ -273,17 +274,28 @@ export function neededOf(filter: Filter): Needed {
         }
         break
       case 'field':
-        addField(one.field, columns, keys)
+        if (one.field.in === 'label') {
+          labels.add(one.field.name)
+          for (const name of labelColumns(one.field.name)) columns.add(name)
+        } else addField(one.field, columns, keys)
     }
   }
   walk(filter)
-  return { columns, attributes: isAll ? 'all' : [...keys] }
+  return {
+    columns,
+    attributes: isAll ? 'all' : [...keys],
+    ...(labels.size > 0 && { labels: [...labels] }),
+  }
 }
+
+/** Where a label may be, beside the attributes. */
+const labelColumns = (name: string): ColumnName[] =>
+  name.startsWith('body_') ? ['resource', 'scope', 'body'] : ['resource', 'scope']
 
 const ANY_COLUMNS: ColumnName[] = [...TEXT_COLUMNS, 'severity', 'body', 'otel', 'resource', 'scope']
 
 function addField(
-  field: Extract<Leaf, { kind: 'field' }>['field'],
+  field: Exclude<Field, { in: 'label' }>,
   columns: Set<ColumnName>,
   keys: Set<string>,
 ): void {

@@ -52,6 +52,7 @@ export const bothNeeded = (a: Needed, b: Needed): Needed => ({
     a.attributes === 'all' || b.attributes === 'all'
       ? 'all'
       : [...new Set([...a.attributes, ...b.attributes])],
+  ...((a.labels || b.labels) && { labels: [...(a.labels ?? []), ...(b.labels ?? [])] }),
 })
 
 /**

@@ -43,6 +43,13 @@ export function mark(marks: Uint8Array, rows: number[]): void {
   for (const row of rows) marks[row] = 1
 }
 
+/** Each row's place among `rows`, from 1. */
+export function placesOf(rows: number[], length: number): Uint16Array | Uint32Array {
+  const places = length < 0xffff ? new Uint16Array(length) : new Uint32Array(length)
+  for (let i = 0; i < rows.length; i++) places[rows[i]!] = i + 1
+  return places
+}
+
 /** `rows` but for `others`, of a batch of so many. */
 export function without(rows: number[], others: number[], length: number): number[] {
   if (others.length === 0) return rows

@@ -2,7 +2,7 @@
 // expression. Phrases are compared by words (words.ts), the others by the text itself; but for
 // regular expressions case never counts.
 
-import { phraseInPattern, VARIABLE } from '../block/pattern.ts'
+import { phraseInPattern, textInPattern, VARIABLE } from '../block/pattern.ts'
 import type { TextTest } from '../query/filter.ts'
 import { checkedRegex, mayHold } from '../query/regex.ts'
 import { wordsOf } from '../words.ts'
@@ -26,6 +26,16 @@ export function textCheck(test: TextTest): TextCheck {
       return phrasesCheck([wordsOf(test.text)])
     case 'glob':
       return { ...byText(globTest(test.parts)), hint: hintOf(test.parts.map(foldText)), cost: 1 }
+    case 'contains': {
+      const { text } = test
+      return {
+        holds: (one) => one.includes(text),
+        verdict: (pattern) => textInPattern(pattern, text),
+        // Strings of `any` are looked for in JSON, where these stand as they are.
+        hint: longest(text.match(/[ !#-[\]-~]+/g) ?? []).toLowerCase(),
+        cost: 1,
+      }
+    }
     case 'regex': {
       const regex = checkedRegex(test.source)
       return { ...byText(regex.test), hint: '', cost: Math.max(1, regex.size / 8) }

@@ -10,7 +10,7 @@ import { pathOf, remembered, valueCheck } from '../match/value.ts'
 import type { Field, Leaf, SEVERITY_COLUMNS, TextTest, ValueTest } from '../query/filter.ts'
 import type { AttributeType, TextColumn } from '../record.ts'
 import { wordsOf } from '../words.ts'
-import { textTokens, valueTokensOf } from './whole-words.ts'
+import { labelTokensOf, textTokens, valueTokensOf } from './whole-words.ts'
 
 type SeverityColumn = (typeof SEVERITY_COLUMNS)[number]
 
@@ -69,6 +69,9 @@ export function clueOf(leaf: Leaf): Clue {
       return textClue(leaf)
     case 'field': {
       const { field, test } = leaf
+      if (field.in === 'label') {
+        return { ...SILENT, cost: 5, mayPass: mayHoldAll(labelTokensOf(test)) }
+      }
       if (field.in !== 'column') return memberClue(field, test)
       const { name } = field
       const isSeverity = name === 'severity_number' || name === 'severity_text'
@@ -184,7 +187,7 @@ function columnClue(column: TextColumn, test: ValueTest): Clue {
 }
 
 /** Members of resource, scope and body are in no list: only their strings can be told not to be there. */
-function memberClue(field: Exclude<Field, { in: 'column' }>, test: ValueTest): Clue {
+function memberClue(field: Exclude<Field, { in: 'column' | 'label' }>, test: ValueTest): Clue {
   const { asText, other } = valueTokensOf(test)
   const mayBeText = (source: ClueSource) => holdsAll(source, asText)
   const mayBeOther = (source: ClueSource) => other !== null && holdsAll(source, other.tokens)

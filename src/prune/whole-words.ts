@@ -18,6 +18,8 @@ export function textTokens(test: TextTest): Hash[] {
       return tokensOf(globWords(test.parts))
     case 'regex':
       return tokensOf(regexWords(test.source))
+    case 'contains':
+      return tokensOf(wholeWords(test.text, false, false))
   }
 }
 
@@ -73,6 +75,15 @@ function partTokens(words: string[]): ValueTokens {
   const isOfString = words.some((word) => !OF_NO_STRING.test(word))
   return { asText: tokensOf(words), other: isOfString ? null : { types: OF_SCALARS, tokens: [] } }
 }
+
+/**
+ * Of a label only what is equal to a text is told, by words that stand in no number: an array is its
+ * elements with commas between them, and one with maps in it is its JSON.
+ */
+export const labelTokensOf = (test: ValueTest): Hash[] =>
+  test.is === 'equal' && !/[[\]{}"\\]/.test(test.value)
+    ? tokensOf(wordsOf(test.value).filter((word) => !OF_NO_STRING.test(word)))
+    : []
 
 const tokensOf = (words: string[]): Hash[] =>
   [...new Set(words)].sort((a, b) => b.length - a.length).map(wordToken)

@@ -1,5 +1,5 @@
 // What a record must be: a tree of and, or and not over leaves that each ask one thing. The search
-// language, parameters and (later) LogQL all become this; prune.ts and eval.ts read nothing else. It
+// language, parameters and LogQL all become this; prune.ts and eval.ts read nothing else. It
 // is plain data: it travels over RPC, and deletions and settings keep it as JSON.
 //
 // The constructors give one form to what means the same: no `and` directly in an `and`, none of one
@@ -39,6 +39,8 @@ export type TextTest =
    */
   | { is: 'glob'; parts: string[] }
   | { is: 'regex'; source: string }
+  /** `text` stands in it, case as stored, also within words. */
+  | { is: 'contains'; text: string }
 
 /** Asks one value; of an array, whether an element passes. */
 export type ValueTest =
@@ -70,6 +72,11 @@ export type Field =
   | { in: 'column'; name: FieldColumn }
   /** `bare`: the record's attribute, and where it has none the resource's. A name may be a path. */
   | { in: Scope | 'bare'; name: string }
+  /**
+   * What has this name as Loki's structured metadata (match/label.ts): of the record's attributes, else of
+   * the resource's, of the scope's or of the body's members.
+   */
+  | { in: 'label'; name: string }
 
 export const ALL_LEVELS = (1 << LEVELS.length) - 1
 export const EVERYTHING: Filter = { kind: 'and', of: [] }
@@ -158,7 +165,9 @@ export function normalFilter(filter: Filter): Filter {
 }
 
 const isEveryText = (test: TextTest) =>
-  test.is === 'glob' && test.parts.every((part) => part === '')
+  test.is === 'contains'
+    ? test.text === ''
+    : test.is === 'glob' && test.parts.every((part) => part === '')
 
 function normalTest(test: TextTest | ValueTest): TextTest | ValueTest {
   switch (test.is) {

@@ -81,9 +81,14 @@ function writeText(where: 'message' | 'any', test: TextTest): string {
     case 'glob':
       return name + writeGlob(test.parts)
     case 'regex':
-      return `${name || 'message:'}/${escapeSlashes(test.source)}/`
+      return writeRegex(name, test.source)
+    case 'contains':
+      return writeRegex(name, test.text.replace(/[^\p{L}\p{M}\p{N}_ ]/gu, '\\$&'))
   }
 }
+
+const writeRegex = (name: string, source: string) =>
+  `${name || 'message:'}/${escapeSlashes(source)}/`
 
 function writeValue(test: ValueTest): string {
   switch (test.is) {

@@ -20,6 +20,7 @@ import { type RecordView, recordView } from '../../src/match/view.ts'
 import { type AggregateFunction, emptyCounted, type GroupField } from '../../src/query/ask.ts'
 import { FIELD_COLUMNS } from '../../src/query/filter.ts'
 import { parseFieldName, parseSearch } from '../../src/query/search.ts'
+import { labelName } from '../../src/record.ts'
 import { randomOf } from '../batches.ts'
 import { matches, valuesOf } from '../match/naive.ts'
 import { KEYS, randomBatch } from '../match/random-batch.ts'
@@ -80,6 +81,7 @@ function randomField({ below, pick }: Random): GroupField {
     () => ({ in: below(2) === 0 ? 'bare' : 'attr', name: pick(names) }),
     () => ({ in: 'attr', name: pick(names) }),
     () => ({ in: pick(['resource', 'scope', 'body'] as const), name: pick(names) }),
+    () => ({ in: 'label', name: labelName(pick(names)) }),
   ])()
 }
 

@@ -19,6 +19,7 @@ import {
   textIs,
   type ValueTest,
 } from '../../src/query/filter.ts'
+import { labelName } from '../../src/record.ts'
 import { randomOf } from '../batches.ts'
 import { matches } from '../match/naive.ts'
 import { JSONS, KEYS, MESSAGES, randomBatch, SCALARS, TEXTS } from '../match/random-batch.ts'
@@ -70,6 +71,30 @@ const REGEXES = [
   '(?i)reset|peer',
   '\\bab\\b',
 ]
+/** Of messages and values, cut anywhere. */
+const PARTS = [
+  ...MESSAGES,
+  ...TEXTS,
+  ...[...MESSAGES, ...TEXTS].flatMap((text) => [
+    text.slice(2, 9),
+    text.slice(4),
+    text.slice(1, -4),
+  ]),
+  'ion reset by',
+  'Connection',
+  'connection',
+  ' ',
+  '_>',
+]
+const LABELS = [
+  ...NAMES.map(labelName),
+  'scope_name',
+  'scope_version',
+  'body_a',
+  'body_code',
+  'body_user_name',
+]
+
 const PHRASES = [
   'timeout',
   'Connection reset',
@@ -136,13 +161,20 @@ function randomFilter(random: Random, depth: number): Filter {
   const field = (): Field =>
     below(3) === 0
       ? { in: 'column', name: pick([...FIELD_COLUMNS, 'service', 'version']) }
-      : { in: pick(['attr', 'bare', 'resource', 'scope', 'body'] as const), name: pick(NAMES) }
+      : pick<() => Field>([
+          () => ({
+            in: pick(['attr', 'bare', 'resource', 'scope', 'body'] as const),
+            name: pick(NAMES),
+          }),
+          () => ({ in: 'label', name: pick(LABELS) }),
+        ])()
   const textTest = (): TextTest =>
     pick<() => TextTest>([
       () => ({ is: 'phrase', text: pick(PHRASES) }),
       () => ({ is: 'phrase', text: pick(PHRASES) }),
       () => ({ is: 'glob', parts: pick(GLOBS) }),
       () => ({ is: 'regex', source: pick(REGEXES) }),
+      () => ({ is: 'contains', text: pick(PARTS) }),
     ])()
   return pick<() => Filter>([
     () => levelIn(below(64)),

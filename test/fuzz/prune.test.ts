@@ -35,7 +35,7 @@ import {
   type ValueTest,
 } from '../../src/query/filter.ts'
 import type { RecordFilter } from '../../src/query/parameters.ts'
-import { LEVELS, type RecordBatch, TEXT_COLUMNS } from '../../src/record.ts'
+import { LEVELS, labelName, type RecordBatch, TEXT_COLUMNS } from '../../src/record.ts'
 import { randomOf } from '../batches.ts'
 import { matches, valuesOf } from '../match/naive.ts'
 import { JSONS, KEYS, MESSAGES, randomBatch, SCALARS, TEXTS } from '../match/random-batch.ts'
@@ -138,6 +138,30 @@ const knownOf = (bytes: Uint8Array): Known[] =>
   )
 
 const NAMES = [...KEYS, 'user.address.city.name', 'user.city', 'name', 'attributes.code', 'none']
+/** Of messages and values, cut anywhere. */
+const PARTS = [
+  ...MESSAGES,
+  ...TEXTS,
+  ...[...MESSAGES, ...TEXTS].flatMap((text) => [
+    text.slice(2, 9),
+    text.slice(4),
+    text.slice(1, -4),
+  ]),
+  'ion reset by',
+  'Connection',
+  'connection',
+  ' ',
+  '_>',
+]
+const LABELS = [
+  ...NAMES.map(labelName),
+  'scope_name',
+  'scope_version',
+  'body_a',
+  'body_code',
+  'body_user_name',
+]
+
 const PHRASES = [
   'timeout',
   'Connection reset',
@@ -202,7 +226,13 @@ function randomTest({ below, pick }: Random): ValueTest {
 const fieldOf = ({ below, pick }: Random): Field =>
   below(2) === 0
     ? { in: 'column', name: pick([...FIELD_COLUMNS, 'service', 'environment']) }
-    : { in: pick(['attr', 'attr', 'bare', 'resource', 'scope', 'body']), name: pick(NAMES) }
+    : pick<() => Field>([
+        () => ({
+          in: pick(['attr', 'attr', 'bare', 'resource', 'scope', 'body']),
+          name: pick(NAMES),
+        }),
+        () => ({ in: 'label', name: pick(LABELS) }),
+      ])()
 
 function randomLeaf(random: Random): Filter {
   const { below, pick } = random
@@ -212,6 +242,7 @@ function randomLeaf(random: Random): Filter {
       () => ({ is: 'phrase', text: pick(PHRASES) }),
       () => ({ is: 'glob', parts: pick(GLOBS) }),
       () => ({ is: 'regex', source: pick(REGEXES) }),
+      () => ({ is: 'contains', text: pick(PARTS) }),
     ])()
   return pick<() => Filter>([
     () => levelIn(below(64)),

@@ -71,6 +71,8 @@ export function textPasses(test: TextTest, text: string): boolean {
     }
     case 'regex':
       return regexOf(test.source).test(text)
+    case 'contains':
+      return text.includes(test.text)
   }
 }
 
@@ -102,7 +104,39 @@ export function valuesOf(field: Field, view: RecordView): unknown[] {
     }
     case 'body':
       return at(body, field.name)
+    case 'label': {
+      const { name, version, attributes: ofScope } = scope ?? {}
+      const isMap = typeof body === 'object' && body !== null && !Array.isArray(body)
+      for (const part of [
+        attributes,
+        resource,
+        { scope_name: name, scope_version: version, ...(ofScope as object) },
+        isMap ? { body } : {},
+      ]) {
+        const [first] = labelled(part, [])
+          .filter(([keys]) => labelOf(keys.join('_')) === field.name)
+          .map(([keys, value]) => [keys.join('.'), value] as const)
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+        if (first) return [first[1]]
+      }
+      return []
+    }
   }
+}
+
+const labelOf = (key: string) => key.replace(/[^a-z0-9_]/gi, '_').replace(/^(?=[0-9])/, '_')
+
+/** What is not nothing in a map, with the keys that lead there. */
+function labelled(value: unknown, keys: string[]): [string[], unknown][] {
+  if (Array.isArray(value)) {
+    const isFlat = value.every((one) => typeof one !== 'object' || one === null)
+    const text = isFlat ? value.join(',') : JSON.stringify(value)
+    return text === '' || value.length === 0 ? [] : [[keys, text]]
+  }
+  if (typeof value === 'object' && value !== null) {
+    return Object.entries(value).flatMap(([key, member]) => labelled(member, [...keys, key]))
+  }
+  return value === null || value === undefined || value === '' ? [] : [[keys, value]]
 }
 
 function at(value: unknown, name: string): unknown[] {
