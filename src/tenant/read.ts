@@ -62,14 +62,16 @@ export const queryShards = (
 ): Promise<Result<QueryAnswer>> =>
   withShards(env, access, (access) => readPage(env, access, plan, options))
 
-async function readPage(
+/** `sinkOf`: what stands before the page and lets through only some of the records that match. */
+export async function readPage(
   env: Env,
   access: ShardAccess,
   plan: Plan,
   options: QueryOptions,
+  sinkOf: (page: Page) => Sink = (page) => page,
 ): Promise<Result<QueryAnswer>> {
   const page = new Page(plan)
-  const read = await readInto(env, access, { plan, ask: null, ...options }, page)
+  const read = await readInto(env, access, { plan, ask: null, ...options }, sinkOf(page))
   if (!read.ok) return read
   const reader = read.data
   const { reasons, maxSeqs, explainer, frontierMs } = reader

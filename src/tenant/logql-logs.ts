@@ -1,0 +1,190 @@
+// The lines of a LogQL query: pages of the records that its stored filter lets through, with what its
+// pipeline makes of each. Where stages may drop a record, they stand before the page.
+
+import type { Needed } from '../block/parquet.ts'
+import type { StoredBatch } from '../block/stored.ts'
+import type { Env } from '../env.ts'
+import { PAGE_BYTES_MAX } from '../limits.ts'
+import type { Own, Processed } from '../logql/entry.ts'
+import { OwnReader, ownOf } from '../logql/own.ts'
+import { type Pipeline, preparePipeline } from '../logql/pipeline.ts'
+import { selectionOf } from '../logql/selection.ts'
+import type { LogQuery } from '../logql/syntax.ts'
+import type { Page, Sink } from '../match/merge.ts'
+import type { RecordView } from '../match/view.ts'
+import { allOf, columnIs, type Filter } from '../query/filter.ts'
+import { continued, everythingOf, type Plan } from '../query/plan.ts'
+import { err, ok, type Result } from '../result.ts'
+import type { Time } from '../time.ts'
+import { type QueryOptions, readPage } from './read.ts'
+import type { PartialReason } from './reader.ts'
+import { type ShardAccess, withShards } from './route.ts'
+import { bothStats, nothingRead, type QueryStats } from './stats.ts'
+
+/** Who asks, and how it is carried out. */
+export interface Asking {
+  access: ShardAccess
+  /** The one workspace the caller sees; null: all. */
+  workspaceId: string | null
+  options: QueryOptions
+  nowMs: number
+}
+
+export interface LogqlRange {
+  since: Time
+  /** Exclusive. */
+  until: Time
+  direction: 'forward' | 'backward'
+  /** Lines. */
+  limit: number
+}
+
+export interface LogqlLine {
+  /** Nanoseconds since 1970. */
+  time: string
+  id: string
+  entry: Processed
+}
+
+export interface LogqlLogs {
+  lines: LogqlLine[]
+  stats: QueryStats
+  /** What the answer lacks, in words. */
+  warnings: string[]
+}
+
+/** A filter, and of it what the caller may see. */
+export const visibleTo = ({ workspaceId }: Asking, filter: Filter): Filter =>
+  workspaceId === null ? filter : allOf([filter, columnIs('workspace_id', workspaceId)])
+
+export async function readLogql(
+  env: Env,
+  asking: Asking,
+  query: LogQuery,
+  range: LogqlRange,
+): Promise<Result<LogqlLogs>> {
+  const { filter, rest } = selectionOf(query)
+  const pipeline = preparePipeline(rest, null)
+  if (!pipeline.ok) return pipeline
+  const { since, until, direction, limit } = range
+  const plan: Plan = {
+    ...everythingOf({ filter: visibleTo(asking, filter), since, until }),
+    order: direction === 'forward' ? 'asc' : 'desc',
+    limit,
+  }
+  return withShards(env, asking.access, (access) =>
+    readLines(env, { ...asking, access }, plan, rest.length > 0 ? pipeline.data : null),
+  )
+}
+
+/** Bytes of the records of one answer: what is left out is said in a warning. */
+const ANSWER_BYTES_MAX = 2 * PAGE_BYTES_MAX
+
+async function readLines(
+  env: Env,
+  { access, options }: Asking,
+  plan: Plan,
+  pipeline: Pipeline | null,
+): Promise<Result<LogqlLogs>> {
+  const logs: LogqlLogs = { lines: [], stats: nothingRead(), warnings: [] }
+  let bytes = 0
+  let next: Plan | null = plan
+  while (next !== null) {
+    const sinkOf = (page: Page) => (pipeline ? new Piped(page, pipeline) : page)
+    const read = await readPage(env, access, next, { ...options, goesPastGaps: true }, sinkOf)
+    if (!read.ok) return read
+    const { logs: records, next_cursor, partial_reasons, stats } = read.data
+    const ms = logs.stats.ms + stats.ms
+    logs.stats = { ...bothStats(logs.stats, stats), ms }
+    for (const record of records) {
+      const line = lineOf(record, pipeline)
+      if (line) logs.lines.push(line)
+      bytes += record.message.length
+    }
+    const lack = lackOf(partial_reasons)
+    if (!lack.ok) return lack
+    logs.warnings.push(...lack.data)
+    const left = plan.limit - logs.lines.length
+    if (next_cursor === null || left <= 0 || isSpent(partial_reasons)) break
+    if (bytes > ANSWER_BYTES_MAX) {
+      logs.warnings.push(`the answer ends after ${logs.lines.length} lines: they are large`)
+      break
+    }
+    next = { ...continued(plan, next_cursor), limit: left }
+  }
+  return ok(logs)
+}
+
+function lineOf(record: RecordView, pipeline: Pipeline | null): LogqlLine | null {
+  const { id, time_unix_nano: time, message } = record
+  const own = ownOf(record)
+  const entry = pipeline ? pipeline.run(message, own, time) : untouched(message, own)
+  return entry && { id, time, entry }
+}
+
+const untouched = (line: string, { stream, metadata }: Own): Processed => ({
+  line,
+  stream: new Map(stream),
+  metadata: new Map(metadata),
+  parsed: new Map(),
+  value: 0,
+})
+
+const isSpent = (reasons: PartialReason[]) => reasons.some(({ code }) => code === 'budget')
+
+/** What a partial answer lacks, as warnings; a shard that may answer in a second fails it. */
+export function lackOf(reasons: PartialReason[]): Result<string[]> {
+  const warnings: string[] = []
+  for (const reason of reasons) {
+    if (reason.code === 'shard_unreachable') {
+      const text = `shard ${reason.shard} did not answer; retry in a second`
+      return err('unavailable', text, { ...reason })
+    }
+    warnings.push(
+      reason.code === 'budget'
+        ? 'the search ended where its budget was spent: narrow the time or the selector'
+        : `records are missing: ${reason.code}, shard ${reason.shard}, block ${reason.block}`,
+    )
+  }
+  return ok(warnings)
+}
+
+/** Rows that a pipeline is done with between two looks at the clock. */
+const PIPED_ROWS_MAX = 256
+
+/** A page of the records that a pipeline lets through. */
+class Piped implements Sink {
+  readonly needed: Needed
+  readonly rowsMax = PIPED_ROWS_MAX
+  readonly #page: Page
+  readonly #pipeline: Pipeline
+  readonly #reader: OwnReader
+
+  constructor(page: Page, pipeline: Pipeline) {
+    this.#page = page
+    this.#pipeline = pipeline
+    this.#reader = new OwnReader(pipeline.reads)
+    this.needed = this.#reader.needed
+  }
+
+  mayHold(ms: number): boolean {
+    return this.#page.mayHold(ms)
+  }
+
+  wanted(stored: StoredBatch, rows: number[], shard: number): number[] {
+    const { batch, messages } = stored
+    const open = rows.filter((row) => this.#page.mayHold(batch.timeMs[row]!))
+    const own = this.#reader.read(stored, open)
+    const passing = open.filter((row, i) => {
+      const line = messages ? messages.at(row) : batch.message[row]!
+      return this.#pipeline.run(line, own[i]!) !== null
+    })
+    return this.#page.wanted(stored, passing, shard)
+  }
+
+  add(stored: StoredBatch, rows: number[], shard: number): void {
+    this.#page.add(stored, rows, shard)
+  }
+
+  absorb(): void {}
+}
