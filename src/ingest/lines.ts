@@ -29,7 +29,7 @@ class BadMember extends Error {
 type Json = Record<string, unknown>
 
 /** pino's numbers, by index into LEVELS. */
-const PINO_LEVELS = ['10', '20', '30', '40', '50', '60']
+export const PINO_LEVELS = ['10', '20', '30', '40', '50', '60']
 /** Members whose own members are attributes, in the order they are merged: later wins. */
 const MERGED = ['context', 'metadata', 'attributes'] as const
 /** Times of 2^63 ns and more have no place in the stored form. */

@@ -32,7 +32,7 @@ import { Context } from './context.ts'
 import { bytesOver, cutDepth, cutText, utf8Bytes } from './cut.ts'
 import { type Key, Keys, LongKeys } from './keys.ts'
 import { OtelTexts } from './otel.ts'
-import { type Places, placesOf, slotOf } from './precedence.ts'
+import { type Places, placesOf, slotOf, TABLE } from './precedence.ts'
 import { Slots } from './slots.ts'
 import { KeptBytes, TooLarge, tooManyRecords } from './too-large.ts'
 import { cutValue, firstElement, jsonOf, objectText, textOf, type Value } from './value.ts'
@@ -126,10 +126,10 @@ export class BatchWriter {
 
   readonly #otelTexts = new OtelTexts()
 
-  constructor(arrival: Arrival) {
+  constructor(arrival: Arrival, table: Places = TABLE) {
     this.batch = emptyBatch(arrival.receivedMs)
     this.#arrival = arrival
-    this.#places = placesOf(arrival.columns)
+    this.#places = placesOf(arrival.columns, table)
     this.#keys = new Keys(this.#places.record)
     this.#slots = new Slots(this.#places.resource)
     this.#columns = TEXT_COLUMNS.map((name) => this.batch.text[name])

@@ -1,6 +1,7 @@
 // Which attribute feeds which column: otlp.md section 4 as a table. R is a resource attribute, A one
 // of the record; the first that is not empty wins, left to right. Names an app chose for a column come
-// before the table's, each first as an attribute of the record, then as one of the resource.
+// before the table's, each first as an attribute of the record, then as one of the resource; those
+// that one door knows alone (loki-names.ts) come behind it.
 
 import { COLUMN_NAMES_MAX } from '../limits.ts'
 import { type ColumnNames, TEXT_COLUMNS, type TextColumn } from '../record.ts'
@@ -67,24 +68,34 @@ export interface Places {
 /** An app's own names rank from 1, so the table's begin behind them. */
 export const TABLE_RANK_FIRST = 2 * COLUMN_NAMES_MAX + 1
 
-function tableOf(kind: 'A' | 'R'): PlacesByName {
+/** What a door knows beside the table, in its form; it counts behind it. */
+export type Sources = Partial<Record<Slot, string>>
+
+/** The table with the sources of one door. */
+export function tableWith(more: Sources): Places {
+  return { record: tableOf('A', more), resource: tableOf('R', more) }
+}
+
+function tableOf(kind: 'A' | 'R', more: Sources): PlacesByName {
   const found = new Map<string, Place[]>()
   SLOTS.forEach((name, slot) => {
-    PRECEDENCE[name].split(', ').forEach((source, i) => {
+    const sources = [...PRECEDENCE[name].split(', '), ...(more[name]?.split(', ') ?? [])]
+    // A source that is there twice has its first rank.
+    for (const [i, source] of [...new Set(sources)].entries()) {
       if (source.startsWith(`${kind} `)) add(found, source.slice(2), slot, TABLE_RANK_FIRST + i)
-    })
+    }
   })
   return found
 }
 
-const TABLE: Places = { record: tableOf('A'), resource: tableOf('R') }
+export const TABLE: Places = tableWith({})
 
-/** Where the attributes of an app's records go. */
-export function placesOf(columns: ColumnNames | undefined): Places {
+/** Where the attributes of an app's records go at a door with this table. */
+export function placesOf(columns: ColumnNames | undefined, table: Places): Places {
   const own = Object.entries(columns ?? {}) as [TextColumn, string[]][]
-  if (own.length === 0) return TABLE
-  const record = new Map(TABLE.record)
-  const resource = new Map(TABLE.resource)
+  if (own.length === 0) return table
+  const record = new Map(table.record)
+  const resource = new Map(table.resource)
   for (const [column, names] of own) {
     names.forEach((name, i) => {
       add(record, name, slotOf(column), 2 * i + 1)

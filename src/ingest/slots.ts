@@ -19,6 +19,8 @@ const SLOT_COUNT = SLOTS.length
 const SERVICE = slotOf('service')
 const TRACE_ID = slotOf('trace_id')
 const SPAN_ID = slotOf('span_id')
+/** Where a sender that does not know its service says so: by OpenTelemetry's name, and as a label. */
+const SERVICE_NAMES: ReadonlySet<string> = new Set(['service.name', 'service_name'])
 
 export class Slots {
   /** By slot; '' for none. */
@@ -48,12 +50,13 @@ export class Slots {
     const texts = this.#resourceTexts.fill('')
     const ranks = this.#resourceRanks.fill(NO_RANK)
     for (const [name, text] of this.#resourceOffers) {
-      const isUnknown = name === 'service.name' && /^unknown_service(:|$)/.test(text)
+      const isUnknown = SERVICE_NAMES.has(name) && /^unknown_service(:|$)/.test(text)
       for (const { slot, rank } of this.#resourcePlaces.get(name)!) {
         const offered = isUnknown ? FALLBACK_RANK : rank
-        if (text === '' || offered > ranks[slot]!) continue
+        const kept = keptIn(slot, text)
+        if (kept === '' || offered > ranks[slot]!) continue
         ranks[slot] = offered
-        texts[slot] = text
+        texts[slot] = kept
       }
     }
     if (texts[SERVICE] === '') texts[SERVICE] = 'unknown_service'
@@ -81,12 +84,8 @@ export class Slots {
 
   #offerTo({ slot, rank }: Place, text: string): void {
     if (text === '' || rank > this.#ranks[slot]!) return
-    let kept = text
-    if (slot === TRACE_ID || slot === SPAN_ID) {
-      kept = validId(text, slot === TRACE_ID ? 32 : 16)
-      if (kept === '') return
-    }
-    this.#fill(slot, rank, kept)
+    const kept = keptIn(slot, text)
+    if (kept !== '') this.#fill(slot, rank, kept)
   }
 
   /** Fills a slot from a field of the record itself; '' is no value. */
@@ -104,4 +103,10 @@ export class Slots {
     this.texts[slot] = text
     this.#touched.push(slot)
   }
+}
+
+/** The text as the slot takes it; '' where it does not. */
+function keptIn(slot: number, text: string): string {
+  if (slot === TRACE_ID) return validId(text, 32)
+  return slot === SPAN_ID ? validId(text, 16) : text
 }
