@@ -16,6 +16,7 @@ import { allOf, columnIs, type Filter } from '../query/filter.ts'
 import { continued, everythingOf, type Plan } from '../query/plan.ts'
 import { err, ok, type Result } from '../result.ts'
 import type { Time } from '../time.ts'
+import { warningsOf } from './logql-warnings.ts'
 import { type QueryOptions, readPage } from './read.ts'
 import type { PartialReason } from './reader.ts'
 import { type ShardAccess, withShards } from './route.ts'
@@ -134,19 +135,9 @@ const isSpent = (reasons: PartialReason[]) => reasons.some(({ code }) => code ==
 
 /** What a partial answer lacks, as warnings; a shard that may answer in a second fails it. */
 export function lackOf(reasons: PartialReason[]): Result<string[]> {
-  const warnings: string[] = []
-  for (const reason of reasons) {
-    if (reason.code === 'shard_unreachable') {
-      const text = `shard ${reason.shard} did not answer; retry in a second`
-      return err('unavailable', text, { ...reason })
-    }
-    warnings.push(
-      reason.code === 'budget'
-        ? 'the search ended where its budget was spent: narrow the time or the selector'
-        : `records are missing: ${reason.code}, shard ${reason.shard}, block ${reason.block}`,
-    )
-  }
-  return ok(warnings)
+  const silent = reasons.find(({ code }) => code === 'shard_unreachable')
+  if (!silent) return ok(warningsOf(reasons))
+  return err('unavailable', 'a shard did not answer; retry in a second', { ...silent })
 }
 
 /** Rows that a pipeline is done with between two looks at the clock. */
