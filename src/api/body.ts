@@ -2,8 +2,9 @@
 // come from strangers: bytes are counted while they arrive and again while they are inflated, so
 // neither a lie about a length nor a bomb costs more than the bound.
 
-import { gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib'
+import { gunzipSync, inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib'
 import { concatBytes } from '../bytes.ts'
+import { uncompressSnappy } from '../ingest/snappy.ts'
 import {
   BODY_READ_MS_MAX,
   IN_FLIGHT_BYTES_MAX,
@@ -34,6 +35,15 @@ const INFLATE = new Map<string, Inflate>([
 ])
 const NO_CODING = new Set(['', 'identity'])
 
+/** What Loki's senders call deflate has no frame: Go's package of that name makes it. */
+const inflateEither: Inflate = (body, options) =>
+  isZlib(body) ? inflateSync(body, options) : inflateRawSync(body, options)
+const INFLATE_OF_LOKI = new Map<string, Inflate>([...INFLATE, ['deflate', inflateEither]])
+
+/** Deflate, a window within its bounds, and a checksum of both bytes (RFC 1950 2.2). */
+const isZlib = ([method = 0, flags = 0]: Uint8Array) =>
+  (method & 15) === 8 && method >> 4 <= 7 && (method * 256 + flags) % 31 === 0
+
 /** Bytes of bodies this isolate works on at the moment, in all and by app: all share its memory. */
 let inFlightBytes = 0
 const inFlightByApp = new Map<string, number>()
@@ -44,12 +54,24 @@ export interface Body {
   release: () => void
 }
 
+/**
+ * Where snappy's block format is known: at no other door than Loki's, which says so by
+ * `content-encoding: snappy` or, of protobuf, by its media type alone (and `gzip` is then around it).
+ */
+export type Snappy = 'unknown' | 'coding' | 'always'
+
 /** Reads, inflates and bounds the body. On success the caller must call `release` once. */
-export async function readBody(request: Request, appId: string): Promise<Result<Body>> {
+export async function readBody(
+  request: Request,
+  appId: string,
+  snappy: Snappy = 'unknown',
+): Promise<Result<Body>> {
   const coding = (request.headers.get('content-encoding') ?? '').trim().toLowerCase()
-  const inflate = INFLATE.get(coding)
-  if (!inflate && !NO_CODING.has(coding)) {
-    const known = [...INFLATE.keys()].join(', ')
+  const codings = snappy === 'unknown' ? INFLATE : INFLATE_OF_LOKI
+  const inflate = codings.get(coding)
+  const isSnappy = snappy !== 'unknown' && coding === 'snappy'
+  if (!inflate && !isSnappy && !NO_CODING.has(coding)) {
+    const known = [...codings.keys(), ...(snappy === 'unknown' ? [] : ['snappy'])].join(', ')
     return err(
       'unsupported_encoding',
       `content-encoding ${JSON.stringify(coding.slice(0, 64))} is not supported; send identity, ${known}`,
@@ -63,8 +85,12 @@ export async function readBody(request: Request, appId: string): Promise<Result<
     reservation.release()
     return sent
   }
-  const bytes = inflate ? inflateBounded(inflate, coding, sent.data) : sent
-  const isHeld = bytes.ok && reservation.add(inflate ? bytes.data.length : 0)
+  const inflated = inflate ? inflateBounded(inflate, coding, sent.data) : sent
+  const bytes =
+    inflated.ok && (isSnappy || snappy === 'always')
+      ? uncompressSnappy(inflated.data, REQUEST_BYTES_MAX)
+      : inflated
+  const isHeld = bytes.ok && reservation.add(bytes.data === sent.data ? 0 : bytes.data.length)
   if (bytes.ok && isHeld) return ok({ bytes: bytes.data, release: () => reservation.release() })
   reservation.release()
   return bytes.ok ? tooBusy() : bytes

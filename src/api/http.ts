@@ -11,7 +11,9 @@ import { NOT_CONFIGURED } from './auth.ts'
 import { countRoutes } from './count-routes.ts'
 import { dataRoutes } from './data-routes.ts'
 import { docsRoutes } from './docs-routes.ts'
-import { ingestRoutes, OTLP_PATH } from './ingest-routes.ts'
+import { ingestRoutes, isOtlpPath } from './ingest-routes.ts'
+import { isLokiPath, lokiFailure } from './loki-answer.ts'
+import { isLokiPushPath, lokiPushRoutes } from './loki-push-routes.ts'
 import { otlpFailure, otlpMediaOf } from './otlp-answer.ts'
 import { queryRoutes } from './query-routes.ts'
 import { tailRoutes } from './tail-routes.ts'
@@ -32,6 +34,7 @@ export function createApp(): Hono<HonoEnv> {
     return fail(c, NOT_CONFIGURED)
   })
   app.route('/', ingestRoutes)
+  app.route('/', lokiPushRoutes)
   app.route('/', queryRoutes)
   app.route('/', tailRoutes)
   app.route('/', countRoutes)
@@ -41,15 +44,13 @@ export function createApp(): Hono<HonoEnv> {
   app.route('/', docsRoutes)
   app.notFound((c) => {
     const allowed = methodsOf(app, c.req.path)
-    if (allowed.length === 0) return answer(c, err('not_found', nothingAt(c.req.path)))
+    if (allowed.length === 0) return fail(c, err('not_found', nothingAt(c.req.path)))
     c.header('Allow', allowed.join(', '))
-    return answer(c, err('method_not_allowed', `${c.req.method} is not allowed here`, { allowed }))
+    return fail(c, err('method_not_allowed', `${c.req.method} is not allowed here`, { allowed }))
   })
   app.onError((e, c) => {
     console.error(`request ${c.get('requestId')} failed`, e)
-    return c.req.path === OTLP_PATH
-      ? otlpFailure(otlpMediaOf(c.req.raw), BUG.error)
-      : answer(c, BUG)
+    return fail(c, BUG)
   })
   return app
 }
@@ -60,8 +61,12 @@ const nothingAt = (path: string) =>
     : `there is nothing at ${path}: GET /docs lists every door`
 
 /** A failure in the protocol of the door it happened at. */
-const fail = (c: Context<HonoEnv>, failed: ReturnType<typeof err>) =>
-  c.req.path === OTLP_PATH ? otlpFailure(otlpMediaOf(c.req.raw), failed.error) : answer(c, failed)
+function fail(c: Context<HonoEnv>, failed: ReturnType<typeof err>): Response {
+  const { path } = c.req
+  if (isOtlpPath(path)) return otlpFailure(otlpMediaOf(c.req.raw), failed.error)
+  if (isLokiPath(path) || isLokiPushPath(path)) return lokiFailure(failed.error)
+  return answer(c, failed)
+}
 
 /** X-Request-ID as the sender gave it, when it is short and printable. */
 function sentRequestId(c: Context): string | null {

@@ -42,52 +42,86 @@ const RECORD: DoorParameter = {
   schema: { type: 'string', pattern: '^[0-9]{1,3}-[0-9]{1,15}$', examples: ['0-17'] },
 }
 
-const SENT_WITH_LOGS = [
+const CODINGS = ['identity', 'gzip', 'x-gzip', 'deflate', 'zlib', 'zstd']
+
+const sentWithLogs = (...codings: string[]): DoorParameter[] => [
   inHeader(
     'Idempotency-Key',
     text(
       'Requests with the same key and body are stored once within ten minutes; at most 128 characters.',
     ),
   ),
-  inHeader(
-    'Content-Encoding',
-    choice('How the body is compressed.', 'identity', 'gzip', 'x-gzip', 'deflate', 'zlib', 'zstd'),
-  ),
+  inHeader('Content-Encoding', choice('How the body is compressed.', ...codings)),
 ]
+const SENT_WITH_LOGS = sentWithLogs(...CODINGS)
 
 const limitOf = (what: string, maximum: number, otherwise: number): Parameter =>
   whole(what, { minimum: 1, maximum, default: otherwise })
 
 export const INGEST_OPERATIONS: Operation[] = [
-  {
-    method: 'post',
-    path: '/v1/logs',
-    id: 'exportLogs',
-    tag: 'Logs in',
-    summary: 'OTLP/HTTP, protobuf or JSON',
-    description:
-      'ExportLogsServiceRequest. Errors are google.rpc.Status in the encoding of the request; 503 has `Retry-After`.',
-    parameters: SENT_WITH_LOGS,
-    body: {
-      schema: schemas.OtlpRequest,
-      media: ['application/json', 'application/x-protobuf'],
-      example: {
-        resourceLogs: [
-          {
-            scopeLogs: [{ logRecords: [{ severityText: 'WARN', body: { stringValue: 'hello' } }] }],
-          },
-        ],
+  ...(['/v1/logs', '/otlp/v1/logs'] as const).map(
+    (path): Operation => ({
+      method: 'post',
+      path,
+      id: path === '/v1/logs' ? 'exportLogs' : 'exportLogsLoki',
+      tag: 'Logs in',
+      summary: path === '/v1/logs' ? 'OTLP/HTTP, protobuf or JSON' : 'The same, at Loki’s path',
+      description:
+        'ExportLogsServiceRequest. Errors are google.rpc.Status in the encoding of the request; 503 has `Retry-After`.',
+      parameters: SENT_WITH_LOGS,
+      body: {
+        schema: schemas.OtlpRequest,
+        media: ['application/json', 'application/x-protobuf'],
+        example: {
+          resourceLogs: [
+            {
+              scopeLogs: [
+                { logRecords: [{ severityText: 'WARN', body: { stringValue: 'hello' } }] },
+              ],
+            },
+          ],
+        },
       },
-    },
-    answer: {
-      is: 'raw',
-      media: { 'application/json': schemas.OtlpAccepted, 'application/x-protobuf': null },
-      description: 'ExportLogsServiceResponse, in the encoding of the request.',
-    },
-    errors: [...INGEST, 'bad_json', 'bad_protobuf', 'method_not_allowed'],
-    needs: 'ingest',
-    example: '/v1/logs',
-  },
+      answer: {
+        is: 'raw',
+        media: { 'application/json': schemas.OtlpAccepted, 'application/x-protobuf': null },
+        description: 'ExportLogsServiceResponse, in the encoding of the request.',
+      },
+      errors: [...INGEST, 'bad_json', 'bad_protobuf', 'method_not_allowed'],
+      failsIn: 'otlp',
+      needs: 'ingest',
+      example: path,
+    }),
+  ),
+  ...(['/loki/api/v1/push', '/api/prom/push'] as const).map(
+    (path): Operation => ({
+      method: 'post',
+      path,
+      id: path === '/api/prom/push' ? 'pushLokiFirst' : 'pushLoki',
+      tag: 'Logs in',
+      summary: path === '/api/prom/push' ? 'The same, at Loki’s first path' : 'Loki’s push',
+      description:
+        'PushRequest, as JSON or as protobuf in snappy. Labels become resource attributes, structured metadata attributes of the record. Errors are plain text; entries that can not be stored are named with 400, the others are stored.',
+      parameters: sentWithLogs(...CODINGS, 'snappy'),
+      body: {
+        schema: schemas.LokiPush,
+        media: ['application/json', 'application/x-protobuf'],
+        example: {
+          streams: [
+            {
+              stream: { service_name: 'shop', level: 'warn' },
+              values: [['1720000000123456789', 'stock is low', { sku: 'A-1' }]],
+            },
+          ],
+        },
+      },
+      answer: { is: 'nothing', description: 'All entries are stored.' },
+      errors: [...INGEST, 'bad_json', 'bad_protobuf'],
+      failsIn: 'text',
+      needs: 'ingest',
+      example: path,
+    }),
+  ),
   ...(['/logs', '/log'] as const).map(
     (path): Operation => ({
       method: 'post',

@@ -43,7 +43,7 @@ export const openapiDocument = (version: string): OpenapiDocument => ({
     title: 'worker-logs',
     version,
     description:
-      'An OpenTelemetry log backend. Answers are `{"ok":true,"data":…}` or `{"ok":false,"error":{"code","message","details"?}}`; OTLP answers in its own protocol. Every answer carries `X-Request-ID`. `HEAD` is answered as `GET`.',
+      'An OpenTelemetry log backend. Answers are `{"ok":true,"data":…}` or `{"ok":false,"error":{"code","message","details"?}}`; OTLP and Loki’s doors answer in their own protocols. Every answer carries `X-Request-ID`. `HEAD` is answered as `GET`.',
     license: { name: 'MIT', identifier: 'MIT' },
   },
   servers: [{ url: '/' }],
@@ -85,7 +85,7 @@ function operationOf(operation: Operation): OpenapiOperation {
     ...(needs === null && { security: [] }),
     ...(all.length > 0 && { parameters: all }),
     ...(body && { requestBody: bodyOf(id, body) }),
-    responses: { 200: successOf(operation), ...failuresOf(operation) },
+    responses: { ...successOf(operation), ...failuresOf(operation) },
     'x-codeSamples': [{ lang: 'Shell', source: curlOf(operation) }],
   }
 }
@@ -168,9 +168,11 @@ function bodyOf(
   }
 }
 
-function successOf({ answer }: Operation): Json {
+/** The answer by its status. */
+function successOf({ answer }: Operation): Record<string, Json> {
+  if (answer.is === 'nothing') return { 204: { description: answer.description } }
   if (answer.is === 'raw') {
-    return { description: answer.description, content: contentOf(answer.media) }
+    return { 200: { description: answer.description, content: contentOf(answer.media) } }
   }
   const schema = {
     type: 'object',
@@ -178,7 +180,7 @@ function successOf({ answer }: Operation): Json {
     required: ['ok', 'data'],
     additionalProperties: false,
   }
-  return {
+  const success = {
     description: 'The answer.',
     content: {
       'application/json': { schema },
@@ -186,6 +188,7 @@ function successOf({ answer }: Operation): Json {
     },
     ...(answer.lines && { headers: LINE_HEADERS }),
   }
+  return { 200: success }
 }
 
 const contentOf = (media: Record<string, z.ZodType | null>): Json =>
@@ -214,29 +217,29 @@ const LINE_HEADERS = {
 }
 
 /** Answers by status: each with the codes that it may name. */
-function failuresOf({ errors, path }: Operation): Record<string, Json> {
+function failuresOf({ errors, failsIn }: Operation): Record<string, Json> {
   const byStatus = new Map<number, ErrorCode[]>()
   for (const code of new Set([...errors, ...OUT_OF_DOORS])) {
     const status = httpStatus({ code, message: '' })
     byStatus.set(status, [...(byStatus.get(status) ?? []), code])
   }
-  const isOtlp = path === '/v1/logs'
   const sorted = [...byStatus].sort(([a], [b]) => a - b)
   return Object.fromEntries(
     sorted.map(([status, codes]) => [
       status,
       {
         description: codes.map((code) => `\`${code}\``).join(', '),
-        content: isOtlp
-          ? {
-              'application/json': { schema: schemaOf(OtlpStatus) },
-              'application/x-protobuf': {},
-            }
-          : { 'application/json': { schema: errorOf(codes) } },
+        content: failureContent(codes, failsIn),
         ...(status === 503 && { headers: { 'Retry-After': RETRY_AFTER } }),
       },
     ]),
   )
+}
+
+function failureContent(codes: ErrorCode[], failsIn: Operation['failsIn']): Json {
+  if (failsIn === 'text') return { 'text/plain': {} }
+  if (failsIn === undefined) return { 'application/json': { schema: errorOf(codes) } }
+  return { 'application/json': { schema: schemaOf(OtlpStatus) }, 'application/x-protobuf': {} }
 }
 
 const RETRY_AFTER = { description: 'Seconds to wait.', schema: { type: 'string' } }

@@ -26,19 +26,22 @@ export interface Operation {
   answer: Answer
   /** All codes that the door itself can answer with. */
   errors: ErrorCode[]
+  /** What a failure is written in, where that is not `{ok: false, error}`. */
+  failsIn?: 'otlp' | 'text'
   /** What a key must be allowed; null: none is needed. */
   needs: 'ingest' | 'read' | 'admin' | 'ADMIN_KEY' | null
   /** The path of an example, with its parameters. */
   example: string
 }
 
-/** `data` is that of `{ok: true, data}`; `raw` is the answer itself. */
+/** `data` is that of `{ok: true, data}`; `raw` is the answer itself; `nothing` is 204. */
 export type Answer =
   | { is: 'data'; schema: z.ZodType; lines?: true }
+  | { is: 'nothing'; description: string }
   | { is: 'raw'; media: Record<string, z.ZodType | null>; description: string }
 
 export const TAGS = {
-  'Logs in': 'OTLP and plain JSON. 200 is sent once the records are durable.',
+  'Logs in': 'OTLP, plain JSON and Loki’s push. Success is answered once the records are durable.',
   'Logs out': 'Pages, single records and streams of records.',
   Counts: 'Counts over time, by value, by pattern, of numbers; from the catalog where it is exact.',
   'Apps and keys': 'Open to `ADMIN_KEY`, and to an `admin` key for its own app.',

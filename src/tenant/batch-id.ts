@@ -6,7 +6,7 @@ import type { RecordBatch } from '../record.ts'
 
 /** What of a request, beside its records, makes it the same request again. */
 export interface RequestIdentity {
-  door: 'otlp' | 'lines'
+  door: 'otlp' | 'loki' | 'lines'
   mediaType: string
   workspaceId: string | null
   idempotencyKey: string | null
@@ -21,7 +21,7 @@ export interface RequestIdentity {
 export function batchIdOf(identity: RequestIdentity, batch: RecordBatch): Uint8Array | null {
   const { door, mediaType, workspaceId, idempotencyKey, body } = identity
   if (idempotencyKey === null) {
-    if (door !== 'otlp' || batch.untimed > 0) return null
+    if (door === 'lines' || batch.untimed > 0) return null
     const isFiner = batch.timeNs.some((ns) => ns !== 0)
     // Records that were refused make it no less the same request.
     if (batch.length + batch.rejected.length < 2 && !isFiner) return null
