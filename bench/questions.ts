@@ -47,7 +47,7 @@ export function fewQuestionsOf(sent: Sent): Question[] {
   ].map((question) => ({ ...question, name: few + question.name }))
 }
 
-function expect(what: string, found: unknown, expected: unknown): void {
+export function expect(what: string, found: unknown, expected: unknown): void {
   const [a, b] = [JSON.stringify(found), JSON.stringify(expected)]
   if (a !== b) throw new Error(`${what}: ${a?.slice(0, 400)}, but ${b?.slice(0, 400)} was sent`)
 }
@@ -71,7 +71,7 @@ function pagesOf(sent: Sent): Question[] {
   const times = ofTrace.map(({ timeNs }) => timeNs)
   return [
     page(NAMES.newest, {}, sent.newest),
-    page('newest 100 of status >= 500', { q: sent.searches.failed!.q }, sent.newestFailed),
+    page('newest 100 of status >= 500', { q: sent.searches.failed!.q! }, sent.newestFailed),
     page(NAMES.trace, { trace_id: trace.id }, times),
     {
       ...{
@@ -142,7 +142,7 @@ function countsOf(sent: Sent): Question[] {
   const searches = Object.entries(COUNTED).map(([search, name]): Question => {
     const expected = sent.found.get(search)!
     return {
-      ...{ name, path, parameters: { q: sent.searches[search]!.q }, reach: 'all' },
+      ...{ name, path, parameters: { q: sent.searches[search]!.q! }, reach: 'all' },
       check({ count }) {
         expect(name, count, expected)
         return count!
@@ -187,17 +187,17 @@ function seriesOf(sent: Sent): Question[] {
   const { decided, scanned } = sent.searches
   return [
     histogram(NAMES.byLevel, { by: 'level' }, sent.minutesByLevel),
-    histogram('histogram of a word, authenticated', { q: decided!.q }, sent.minutesOfWord),
+    histogram('histogram of a word, authenticated', { q: decided!.q! }, sent.minutesOfWord),
     histogram(
       'histogram by service of a word of digits, 200',
-      { q: scanned!.q, by: 'service' },
+      { q: scanned!.q!, by: 'service' },
       sent.minutesOfScanned,
     ),
   ]
 }
 
 const byCount = (tally: Tally) => [...tally].sort((a, b) => b[1] - a[1])
-const numbers = (tally: Tally, limit: number) =>
+export const numbers = (tally: Tally, limit: number) =>
   byCount(tally)
     .slice(0, limit)
     .map(([, n]) => n)
@@ -274,7 +274,7 @@ function quantilesOf({ durations }: Sent): Question {
 }
 
 /** A quantile, between two numbers in proportion. */
-function between(numbers: number[], share: number): number {
+export function between(numbers: number[], share: number): number {
   const ascending = Float64Array.from(numbers).sort()
   const rank = share * (ascending.length - 1)
   const below = ascending[Math.floor(rank)]!

@@ -12,6 +12,7 @@ import { clientOf } from '../test/process/client.ts'
 import { startCollector } from '../test/process/collector.ts'
 import { corpus, type StreamOptions } from './corpus.ts'
 import { type Found, printGoals, printOthers } from './goals.ts'
+import { fewLogqlQuestionsOf, logqlQuestionsOf } from './logql-questions.ts'
 import { fixed, isQuick, median, numbersGiven, quantile, whole } from './numbers.ts'
 import { contextOf, fewQuestionsOf, NAMES, type Question, questionsOf } from './questions.ts'
 import { sendAll } from './send.ts'
@@ -115,7 +116,8 @@ async function askCorpus(asking: Asking, sent: Sent): Promise<Asked[]> {
   const { logs } = await asking.door.query('logs', { trace_id: trace.id })
   const time = String(middle[middle.length >> 1]!.timeNs)
   const { id } = logs!.find((log) => log.time_unix_nano === time)!
-  return askAll(asking, [...questionsOf(sent), contextOf(sent, id)], sent)
+  const questions = [...questionsOf(sent), contextOf(sent, id), ...logqlQuestionsOf(sent)]
+  return askAll(asking, questions, sent)
 }
 
 const HEADINGS = [
@@ -200,7 +202,8 @@ async function askHot(): Promise<void> {
     const rows = [...all.map(rowOf), await exportRow(asking)]
     const few = await product.openDoor('search-few')
     const fewSent = await fill(few, FEW_RECORDS, { seed: SEED, routes: 2 })
-    const fewAsked = await askAll({ ...asking, door: few }, fewQuestionsOf(fewSent), fewSent)
+    const fewQuestions = [...fewQuestionsOf(fewSent), ...fewLogqlQuestionsOf(fewSent)]
+    const fewAsked = await askAll({ ...asking, door: few }, fewQuestions, fewSent)
     rows.push(...fewAsked.map(rowOf))
     const rowPerLog = await baseline.openDoor('search')
     const rowSent = await fill(rowPerLog, BASELINE_RECORDS, { seed: SEED })

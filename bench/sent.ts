@@ -22,7 +22,8 @@ export interface Seen {
 }
 
 export interface Search {
-  q: string
+  /** Null: asked in LogQL alone. */
+  q: string | null
   finds(seen: Seen): boolean
 }
 
@@ -66,6 +67,13 @@ export const searchesOf = (user: string): Record<string, Search> => ({
     q: 'declined OR "out of memory" OR level:fatal',
     finds: ({ level, words }) =>
       level === 'fatal' || words.includes(' declined ') || words.includes(' out of memory '),
+  },
+  holdsDecided: { q: null, finds: ({ record }) => record.message.includes(DECIDED) },
+  holdsPhrase: { q: null, finds: ({ record }) => record.message.includes('gave up after') },
+  holdsScanned: { q: null, finds: ({ record }) => record.message.includes(SCANNED) },
+  slow: {
+    q: null,
+    finds: ({ record }) => Number(/took (\d+) ms$/.exec(record.message)?.[1] ?? 0) > 100,
   },
   user: {
     q: `any:${user}`,
