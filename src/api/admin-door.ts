@@ -72,7 +72,10 @@ export function shaped<T>(shape: z.ZodType<T>, value: unknown): Result<T> {
 }
 
 /** Null when there is more; what is over is not read. */
-export async function readAtMost(body: ReadableStream | null, max: number): Promise<Uint8Array | null> {
+export async function readAtMost(
+  body: ReadableStream | null,
+  max: number,
+): Promise<Uint8Array | null> {
   const chunks: Uint8Array[] = []
   let length = 0
   for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {

@@ -162,7 +162,7 @@ function bodyOf({ content, required }: Json): string {
 }
 
 function answersOf(responses: OpenapiOperation['responses']): string {
-  const { 200: good = {}, ...bad } = responses
+  const [[, good] = ['', {} as Json], ...bad] = Object.entries(responses)
   const media = Object.entries((good.content ?? {}) as Record<string, { schema?: JsonSchema }>)
   const forms = media.map(([name, { schema }]) => {
     const data = (schema?.properties as Json | undefined)?.data as JsonSchema | undefined
@@ -171,10 +171,10 @@ function answersOf(responses: OpenapiOperation['responses']): string {
   })
   const headers = Object.keys((good.headers ?? {}) as Json).map((name) => `<code>${name}</code>`)
   const told = headers.length > 0 ? `<br><small>Headers ${headers.join(', ')}</small>` : ''
-  const failures = Object.entries(bad).map(
+  const failures = bad.map(
     ([status, { description }]) => `<code>${status}</code>&nbsp;${prose(description)}`,
   )
-  return `<table><tr><td>Answer<td>${forms.join('<br>')}${told}
+  return `<table><tr><td>Answer<td>${forms.join('<br>') || prose(good.description)}${told}
 ${failures.length > 0 ? `<tr><td>Errors<td>${failures.join(' · ')}` : ''}</table>`
 }
 

@@ -25,6 +25,7 @@ import {
   text,
   whole,
 } from '../query/parameter-table.ts'
+import { LokiPush } from './loki-schemas.ts'
 import {
   APP,
   type DoorParameter,
@@ -104,7 +105,7 @@ export const INGEST_OPERATIONS: Operation[] = [
         'PushRequest, as JSON or as protobuf in snappy. Labels become resource attributes, structured metadata attributes of the record. Errors are plain text; entries that can not be stored are named with 400, the others are stored.',
       parameters: sentWithLogs(...CODINGS, 'snappy'),
       body: {
-        schema: schemas.LokiPush,
+        schema: LokiPush,
         media: ['application/json', 'application/x-protobuf'],
         example: {
           streams: [

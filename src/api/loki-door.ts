@@ -1,10 +1,10 @@
 // What Loki's doors share: who may enter, parameters in the URL or as a form, failures as plain text.
 
 import type { Context, Hono } from 'hono'
-import { parseLogql } from '../logql/parse.ts'
-import { selectionOf } from '../logql/selection.ts'
-import type { LogQuery } from '../logql/syntax.ts'
-import { EVERYTHING, type Filter } from '../query/filter.ts'
+import { parseLogql, parseMatchers } from '../logql/parse.ts'
+import { matcherFilter } from '../logql/selection.ts'
+import type { LogQuery, Matcher } from '../logql/syntax.ts'
+import { allOf, EVERYTHING, type Filter } from '../query/filter.ts'
 import { BadParameter, refusing } from '../query/parameters.ts'
 import { everythingOf } from '../query/plan.ts'
 import { err, ok, type Result } from '../result.ts'
@@ -85,17 +85,16 @@ export function countsOf(asking: Asking, filter: Filter, { start, end }: Range):
 }
 
 /** The records that a stream selector chooses; all, where there is none. */
-export function readSelector(parameter: string, text: string): Filter {
-  return text === '' || /^\s*\{\s*\}\s*$/.test(text)
-    ? EVERYTHING
-    : selectionOf(readMatchers(parameter, text)).filter
-}
+export const readSelector = (parameter: string, text: string): Filter =>
+  text === '' ? EVERYTHING : allOf(readMatchers(parameter, text).map(matcherFilter))
 
 /** A stream selector and nothing behind it. */
-export function readMatchers(parameter: string, text: string): LogQuery {
-  const query = readLogQuery(parameter, text)
-  if (query.stages.length === 0) return query
-  throw new BadParameter(parameter, 'only label matchers are supported', 'bad_query')
+export function readMatchers(parameter: string, text: string): Matcher[] {
+  const matchers = parseMatchers(text)
+  if (matchers.ok) return matchers.data
+  const isMore = parseLogql(text).ok
+  const message = isMore ? 'only label matchers are supported' : matchers.error.message
+  throw new BadParameter(parameter, message, 'bad_query')
 }
 
 export function readLogQuery(parameter: string, text: string): LogQuery {

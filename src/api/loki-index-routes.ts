@@ -49,15 +49,14 @@ function readVolumeQuery(parameters: LokiParameters, stepOf: (range: Range) => n
   const range = parameters.range()
   const text = parameters.text('query')
   const targets = parameters.text('targetLabels').split(',').filter(Boolean)
-  const isAll = text === '' || /^\s*\{\s*\}\s*$/.test(text)
-  const matchers = isAll ? [] : readMatchers('query', text).matchers
+  const matchers = text === '' ? [] : readMatchers('query', text)
   const filters = matchers.map(matcherFilter)
   const missing = targets.filter((target) => !matchers.some(({ name }) => name === target))
   const named = matchers.map(({ name }) => name)
   return {
     range,
     filter: allOf([...filters, ...missing.map((name) => matcherFilter(present(name)))]),
-    ...labelsOf(parameters, targets, isAll ? null : named),
+    ...labelsOf(parameters, targets, named.length === 0 ? null : named),
     limit: limitOf(parameters),
     stepMs: stepOf(range),
   }

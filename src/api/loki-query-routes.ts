@@ -3,10 +3,11 @@
 import { type Context, Hono } from 'hono'
 import { parseLogql } from '../logql/parse.ts'
 import type { LogQuery, LogqlQuery, MetricExpr } from '../logql/syntax.ts'
+import type { Steps } from '../logql/windows.ts'
 import { BadParameter } from '../query/parameters.ts'
 import { ok, type Result } from '../result.ts'
 import { type Asking, type LogqlRange, readLogql } from '../tenant/logql-logs.ts'
-import { readMetric } from '../tenant/logql-metrics.ts'
+import { type MetricAnswer, readMetric } from '../tenant/logql-metrics.ts'
 import type { Time } from '../time.ts'
 import type { HonoEnv } from './answer.ts'
 import { addLokiDoor } from './loki-door.ts'
@@ -15,6 +16,7 @@ import {
   ENCODING_HEADER,
   isCategorized,
   matrixAnswer,
+  type Series,
   scalarAnswer,
   streamsAnswer,
   vectorAnswer,
@@ -82,10 +84,23 @@ async function answerMatrix(
   query: MetricExpr,
   { range, stepMs }: { range: Range; stepMs: number },
 ): Promise<Result<Response>> {
-  const count = Math.floor((range.end.ms - range.start.ms) / stepMs) + 1
-  const answer = await readMetric(c.env, asking, query, { start: range.start, stepMs, count })
-  return answer.ok ? ok(matrixAnswer(answer.data.series, answer.data)) : answer
+  const steps = stepsOf(range, stepMs)
+  const answer = await readMetric(c.env, asking, query, steps)
+  return answer.ok ? ok(matrixAnswer(seriesOf(answer.data, steps), answer.data)) : answer
 }
+
+/** As Loki cuts a range: the steps are multiples of their length, and reach over both of its ends. */
+function stepsOf({ start, end }: Range, stepMs: number): Steps {
+  const startMs = Math.floor(start.ms / stepMs) * stepMs
+  const endMs = Math.ceil((end.ms + Math.sign(end.ns)) / stepMs) * stepMs
+  return { start: { ms: startMs, ns: 0 }, stepMs, count: (endMs - startMs) / stepMs + 1 }
+}
+
+const seriesOf = ({ series }: MetricAnswer, { start, stepMs }: Steps): Series[] =>
+  series.map(({ labels, points }) => ({
+    labels,
+    points: points.map(({ at, value }) => ({ ms: start.ms + at * stepMs, value })),
+  }))
 
 async function answerInstant(
   c: Context<HonoEnv>,
@@ -93,7 +108,11 @@ async function answerInstant(
   query: MetricExpr,
   start: Time,
 ): Promise<Result<Response>> {
-  const answer = await readMetric(c.env, asking, query, { start, stepMs: 1, count: 1 })
+  const steps = { start, stepMs: 1, count: 1 }
+  const answer = await readMetric(c.env, asking, query, steps)
   if (!answer.ok) return answer
-  return ok(vectorAnswer(answer.data.series, answer.data))
+  const series = seriesOf(answer.data, steps)
+  const point = series[0]?.points[0]
+  const isScalar = answer.data.kind === 'scalar' && point !== undefined
+  return ok(isScalar ? scalarAnswer(point, answer.data) : vectorAnswer(series, answer.data))
 }

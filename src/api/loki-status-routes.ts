@@ -43,7 +43,6 @@ addLokiDoor(
           max_query_length: '0s',
           max_query_lookback: '0s',
           max_query_range: '0s',
-          max_query_series: METRIC_SERIES_MAX,
           metric_aggregation_enabled: false,
           pattern_persistence_enabled: false,
           volume_enabled: true,

@@ -85,6 +85,7 @@ function operationOf(operation: Operation): OpenapiOperation {
     ...(needs === null && { security: [] }),
     ...(all.length > 0 && { parameters: all }),
     ...(body && { requestBody: bodyOf(id, body) }),
+    ...(operation.takesForm && { requestBody: formOf(parameters) }),
     responses: { ...successOf(operation), ...failuresOf(operation) },
     'x-codeSamples': [{ lang: 'Shell', source: curlOf(operation) }],
   }
@@ -99,22 +100,32 @@ const KEY_OF = {
 
 const LINE_CHARS = 80
 
+const UPGRADE = [
+  "-H 'Connection: Upgrade'",
+  "-H 'Upgrade: websocket'",
+  "-H 'Sec-WebSocket-Version: 13'",
+  "-H 'Sec-WebSocket-Key: d29ya2VyLWxvZ3MtdGFpbA=='",
+]
+
 /** The example as a command. Its parameters are written plainly, and curl encodes them. */
-function curlOf({ method, example, needs, body, answer }: Operation): string {
+function curlOf({ method, example, needs, body, answer, takesForm }: Operation): string {
   const [path = '', query = ''] = example.split('?')
   const given = query === '' ? [] : query.split('&')
   const isGet = method === 'get'
-  const isStream = answer.is === 'raw' && 'text/event-stream' in answer.media
+  const isStream =
+    answer.is === 'socket' || (answer.is === 'raw' && 'text/event-stream' in answer.media)
   const words = ['curl']
   if (isStream) words.push('-N')
   if (isGet && given.length > 0) words.push('-G')
-  if (!isGet && (method !== 'post' || !body)) words.push(`-X ${method.toUpperCase()}`)
-  words.push(isGet || given.length === 0 ? `"$URL${path}"` : `"$URL${path}?${query}"`)
+  if (!isGet && !takesForm && (method !== 'post' || !body)) words.push(`-X ${method.toUpperCase()}`)
+  const isApart = isGet || takesForm === true
+  words.push(isApart || given.length === 0 ? `"$URL${path}"` : `"$URL${path}?${query}"`)
   if (needs !== null) words.push(`-H "X-API-Key: ${KEY_OF[needs]}"`)
   if (body?.media?.includes('application/x-protobuf')) {
     words.push("-H 'Content-Type: application/json'")
   }
-  if (isGet) words.push(...given.map((parameter) => `--data-urlencode '${parameter}'`))
+  if (answer.is === 'socket') words.push(...UPGRADE)
+  if (isApart) words.push(...given.map((parameter) => `--data-urlencode '${parameter}'`))
   if (body) words.push(`-d '${JSON.stringify(body.example)}'`)
   const line = words.join(' ')
   return line.length <= LINE_CHARS ? line : line.replaceAll(/ (?=-H|--data|-d )/g, ' \\\n  ')
@@ -168,9 +179,20 @@ function bodyOf(
   }
 }
 
+/** Parameters as they stand in the URL, in a body. */
+const formOf = (parameters: DoorParameter[]): Json => {
+  const inQuery = parameters.filter((one) => one.in === 'query')
+  const properties = Object.fromEntries(
+    inQuery.map(({ name, description, schema }) => [name, { ...schema, description }]),
+  )
+  const schema = { type: 'object', properties }
+  return { required: false, content: { 'application/x-www-form-urlencoded': { schema } } }
+}
+
 /** The answer by its status. */
 function successOf({ answer }: Operation): Record<string, Json> {
   if (answer.is === 'nothing') return { 204: { description: answer.description } }
+  if (answer.is === 'socket') return { 101: { description: answer.description } }
   if (answer.is === 'raw') {
     return { 200: { description: answer.description, content: contentOf(answer.media) } }
   }
@@ -217,7 +239,7 @@ const LINE_HEADERS = {
 }
 
 /** Answers by status: each with the codes that it may name. */
-function failuresOf({ errors, failsIn }: Operation): Record<string, Json> {
+function failuresOf({ errors, failsIn, failure }: Operation): Record<string, Json> {
   const byStatus = new Map<number, ErrorCode[]>()
   for (const code of new Set([...errors, ...OUT_OF_DOORS])) {
     const status = httpStatus({ code, message: '' })
@@ -229,7 +251,10 @@ function failuresOf({ errors, failsIn }: Operation): Record<string, Json> {
       status,
       {
         description: codes.map((code) => `\`${code}\``).join(', '),
-        content: failureContent(codes, failsIn),
+        content: {
+          ...failureContent(codes, failsIn),
+          ...(failure && status === 400 && contentOf({ 'application/json': failure })),
+        },
         ...(status === 503 && { headers: { 'Retry-After': RETRY_AFTER } }),
       },
     ]),

@@ -22,27 +22,33 @@ export interface Operation {
   parameters: DoorParameter[]
   /** Takes attr.<name>. */
   takesAttributes?: boolean
+  /** Takes its parameters as a form, too. */
+  takesForm?: boolean
   body?: { schema: z.ZodType; isOptional?: boolean; example: unknown; media?: string[] }
   answer: Answer
   /** All codes that the door itself can answer with. */
   errors: ErrorCode[]
   /** What a failure is written in, where that is not `{ok: false, error}`. */
   failsIn?: 'otlp' | 'text'
+  /** What 400 may also be, where failures are text. */
+  failure?: z.ZodType
   /** What a key must be allowed; null: none is needed. */
   needs: 'ingest' | 'read' | 'admin' | 'ADMIN_KEY' | null
   /** The path of an example, with its parameters. */
   example: string
 }
 
-/** `data` is that of `{ok: true, data}`; `raw` is the answer itself; `nothing` is 204. */
+/** `data` is that of `{ok: true, data}`; `raw` is the answer itself; `nothing` is 204, `socket` 101. */
 export type Answer =
   | { is: 'data'; schema: z.ZodType; lines?: true }
   | { is: 'nothing'; description: string }
+  | { is: 'socket'; description: string }
   | { is: 'raw'; media: Record<string, z.ZodType | null>; description: string }
 
 export const TAGS = {
   'Logs in': 'OTLP, plain JSON and Loki’s push. Success is answered once the records are durable.',
   'Logs out': 'Pages, single records and streams of records.',
+  Loki: 'The API of Loki 3, for Grafana and logcli: docs/loki.md says what differs. The key is the password of `Basic`; `X-Scope-OrgID` may be left out.',
   Counts: 'Counts over time, by value, by pattern, of numbers; from the catalog where it is exact.',
   'Apps and keys': 'Open to `ADMIN_KEY`, and to an `admin` key for its own app.',
   'Stored data': 'Deletion, jobs, storage and the archive; open to the same.',

@@ -548,29 +548,6 @@ export const OtlpRequest = z
   .describe('ExportLogsServiceRequest of opentelemetry/proto/collector/logs/v1')
   .register(named, { id: 'OtlpRequest' })
 
-/** PushRequest of Loki, in JSON. */
-export const LokiPush = z
-  .object({
-    streams: z
-      .array(
-        z.object({
-          stream: z.record(z.string(), z.string()).optional().describe('The labels.'),
-          values: z
-            .array(
-              z.union([
-                z.tuple([z.string(), z.string()]),
-                z.tuple([z.string(), z.string(), z.record(z.string(), z.string())]),
-              ]),
-            )
-            .optional()
-            .describe('Nanoseconds since 1970, the line, and structured metadata.'),
-        }),
-      )
-      .min(1),
-  })
-  .describe('What Loki’s shippers push.')
-  .register(named, { id: 'LokiPush' })
-
 const text = z.string().optional()
 const SentLog = z
   .looseObject({

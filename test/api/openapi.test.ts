@@ -123,8 +123,10 @@ describe('the examples', () => {
         headers,
         ...(body !== undefined && { body }),
       })
-      expect([200, 204, 404], `${source}: ${response.status}`).toContain(response.status)
+      expect([101, 200, 204, 404], `${source}: ${response.status}`).toContain(response.status)
       await response.body?.cancel()
+      response.webSocket?.accept()
+      response.webSocket?.close(1000)
     }
   })
 })
