@@ -75,7 +75,8 @@ export function readLogRange(w: Words, end: number): LogRange {
     else if (range.unwrap !== null) {
       takeText(w, '|')
       range.unwrap.filters.push(readLabelFilter(w))
-    } else range.query.stages.push(readStage(w))
+    } else if (LINE_OP.test(token.text)) range.query.stages.push(...readLineFilter(w))
+    else range.query.stages.push(readStage(w))
   }
   return range
 }
@@ -121,7 +122,6 @@ export function checkRegex(source: string, before: string): void {
 }
 
 function readStage(w: Words): Stage {
-  if (LINE_OP.test(next(w)?.text ?? '')) return readLineFilter(w)
   takeText(w, '|')
   if (next(w)?.kind !== 'word') return { kind: 'label', filter: readLabelFilter(w) }
   const name = take(w, 'word').text
@@ -152,7 +152,8 @@ function readStage(w: Words): Stage {
   }
 }
 
-function readLineFilter(w: Words): Stage {
+/** `!= "a" or "b"` is two filters: neither may be in the line. */
+function readLineFilter(w: Words): Stage[] {
   const { from, text: op } = take(w, 'operator')
   const texts: string[] = []
   do {
@@ -162,7 +163,10 @@ function readLineFilter(w: Words): Stage {
     }
     texts.push(string)
   } while (takeIf(w, 'or'))
-  return { kind: 'line', op: op as LineOp, texts }
+  const stage = { kind: 'line' as const, op: op as LineOp }
+  return op.startsWith('!')
+    ? texts.map((text) => ({ ...stage, texts: [text] }))
+    : [{ ...stage, texts }]
 }
 
 function readFlags(w: Words): { isStrict: boolean; keepsEmpty: boolean } {
@@ -264,7 +268,8 @@ function readOneFilter(w: Words, blanks: number[]): LabelFilter {
   }
   const name = take(w, 'identifier').text
   const following = w.tokens[w.at + 1]
-  if (following?.kind === 'string') return { kind: 'match', matcher: readMatcher(w, name) }
+  const isText = following?.kind === 'string' || isNext(w, '=~') || isNext(w, '!~')
+  if (isText) return { kind: 'match', matcher: readMatcher(w, name) }
   const written = take(w, 'operator').text
   if (!COMPARISON.test(written)) throw unexpected(w.text, w.tokens, w.at - 1)
   const op = (written === '=' ? '==' : written) as Comparison

@@ -47,12 +47,12 @@ const FUNCTIONS = new Set(
 )
 const NOT_SUPPORTED = new Set(['variants', 'rate_counter', 'approx_topk', 'ip'])
 
-const BLANK = /(?:[ \t\r\n]+|#[^\n]*|\/\/[^\n]*|\/\*[^]*?\*\/)*/y
+const BLANK = /(?:[ \t\r\n]+|#[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/)*/y
 const IDENTIFIER = /[\p{L}_][\p{L}\p{Nd}_]*/uy
 const NUMBER = /(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y
 const OF_DURATION = /[\d.nuµmshdwy]+/y
 const OF_BYTES = /[\d.BikKMGTP]+/y
-const STRING = /"(?:[^"\\\n]|\\[^])*"|`[^`]*`/y
+const STRING = /"(?:[^"\\\n]|\\[\s\S])*"|`[^`]*`/y
 const FLAG = /--(?:strict|keep-empty)(?![a-zA-Z-])/y
 const OPERATOR = /\|[=~>]|[=!]~|[!=<>]=|!>|[|=<>{}(),+\-*/%^]/y
 const CALLED = /[ \t\r\n]*(?:\(|(?:by|without)[ \t\r\n]*\()/iy
