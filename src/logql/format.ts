@@ -4,14 +4,13 @@
 
 import { formatStage, goDuration, plain, selectorOf, unwrapParts } from './format-stages.ts'
 import { formatDuration, quote } from './literals.ts'
-import type {
-  BinaryExpr,
-  Grouping,
-  LogQuery,
-  LogqlQuery,
-  MetricExpr,
-  RangeAggregation,
-  Stage,
+import {
+  type BinaryExpr,
+  type Grouping,
+  type LogQuery,
+  type LogqlQuery,
+  OPERATOR_RANKS,
+  type RangeAggregation,
 } from './syntax.ts'
 
 /** The query in one line. A binary expression stands in brackets. */
@@ -153,13 +152,17 @@ function prettyRange(range: RangeAggregation, level: number): string {
 }
 
 function prettyBinary(query: BinaryExpr, level: number): string {
-  const side = (of: MetricExpr): string => {
-    const text = pretty(of, level + 1)
-    // Over several lines the brackets of the one-line form are gone.
-    if (of.kind !== 'binary' || !isLong(of)) return text
-    return `${indent(level + 1)}(\n${pretty(of, level + 2)}\n${indent(level + 1)})`
-  }
-  const right = side(query.right)
+  const right = prettySide(query, 'right', level + 1)
   const operator = operatorOf(query, right, ', ')
-  return `${side(query.left)}\n${indent(level)}${operator}\n${right}`
+  return `${prettySide(query, 'left', level + 1)}\n${indent(level)}${operator}\n${right}`
+}
+
+/** Over several lines the brackets of the one-line form are gone: they are put where the ranks differ. */
+function prettySide(query: BinaryExpr, side: 'left' | 'right', level: number): string {
+  const of = query[side]
+  if (of.kind !== 'binary' || !isLong(of)) return pretty(of, level)
+  const rank = OPERATOR_RANKS[query.op]
+  const goesFirst = side === (query.op === '^' ? 'right' : 'left')
+  if (OPERATOR_RANKS[of.op] + (goesFirst ? 1 : 0) > rank) return pretty(of, level)
+  return `${indent(level)}(\n${pretty(of, level + 1)}\n${indent(level)})`
 }

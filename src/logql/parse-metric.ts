@@ -13,36 +13,19 @@ import {
   type Words,
 } from './parse-stages.ts'
 import { BadQuery, placeOf, unexpected } from './parse-tokens.ts'
-import type {
-  BinaryExpr,
-  BinaryOp,
-  Grouping,
-  LogqlQuery,
-  MetricExpr,
-  RangeFunction,
-  VectorFunction,
+import {
+  type BinaryExpr,
+  type BinaryOp,
+  type Grouping,
+  type LogqlQuery,
+  type MetricExpr,
+  OPERATOR_RANKS,
+  type RangeFunction,
+  type VectorFunction,
 } from './syntax.ts'
 
 /** Each operand may be a search of its own, and their tree is walked from within itself. */
 const OPERATORS_MAX = 200
-
-const RANKS: Readonly<Record<BinaryOp, number>> = {
-  or: 1,
-  and: 2,
-  unless: 2,
-  '==': 3,
-  '!=': 3,
-  '>': 3,
-  '>=': 3,
-  '<': 3,
-  '<=': 3,
-  '+': 4,
-  '-': 4,
-  '*': 5,
-  '/': 5,
-  '%': 5,
-  '^': 6,
-}
 
 type Modifier = Pick<BinaryExpr, 'isBool' | 'matching' | 'group'>
 interface Operator extends Modifier {
@@ -61,8 +44,9 @@ export function readExpr(node: TreeNode, w: Words): LogqlQuery {
   for (const part of rowOf(node)) {
     if (part.name === 'BinOpModifier') {
       const operator = readOperator(part, w)
-      const rank = RANKS[operator.op]
-      const isBefore = (op: BinaryOp) => RANKS[op] > rank || (RANKS[op] === rank && op !== '^')
+      const rank = OPERATOR_RANKS[operator.op]
+      const isBefore = (op: BinaryOp) =>
+        OPERATOR_RANKS[op] > rank || (OPERATOR_RANKS[op] === rank && op !== '^')
       while (operators.length > 0 && isBefore(operators.at(-1)!.op)) reduce()
       operators.push(operator)
     } else operands.push(readOperand(part, w))
@@ -136,7 +120,7 @@ function combined(operator: Operator, left: LogqlQuery, right: LogqlQuery): Metr
       const type = leg.stages.length > 0 ? 'PipelineExpr' : 'MatchersExpr'
       throw refused(`unexpected type for ${side} leg of binary operation (${op}): *syntax.${type}`)
     }
-    if (RANKS[op] <= RANKS.and && leg.kind === 'number') {
+    if (OPERATOR_RANKS[op] <= OPERATOR_RANKS.and && leg.kind === 'number') {
       const value = leg.value.toFixed(6)
       throw refused(
         `unexpected literal for ${side} leg of logical/set binary operation (${op}): ${value}`,
@@ -309,7 +293,7 @@ export function checkOperators(w: Words): void {
   let count = 0
   for (const { kind, text } of w.tokens) {
     if (text === '{' || text === '}') isInSelector = text === '{'
-    if (!isInSelector && (kind === 'operator' || kind === 'word') && text in RANKS) count++
+    if (!isInSelector && (kind === 'operator' || kind === 'word') && text in OPERATOR_RANKS) count++
   }
   if (count > OPERATORS_MAX) throw refused(`more than ${OPERATORS_MAX} operators`)
 }

@@ -136,6 +136,25 @@ export interface VectorAggregation {
 
 export type BinaryOp = Comparison | '+' | '-' | '*' | '/' | '%' | '^' | 'and' | 'or' | 'unless'
 
+/** The higher binds closer. Of one rank the left goes first, but the right of `^`. */
+export const OPERATOR_RANKS: Readonly<Record<BinaryOp, number>> = {
+  or: 1,
+  and: 2,
+  unless: 2,
+  '==': 3,
+  '!=': 3,
+  '>': 3,
+  '>=': 3,
+  '<': 3,
+  '<=': 3,
+  '+': 4,
+  '-': 4,
+  '*': 5,
+  '/': 5,
+  '%': 5,
+  '^': 6,
+}
+
 /** `a / on (x) b`. */
 export interface BinaryExpr {
   kind: 'binary'
