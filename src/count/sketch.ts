@@ -60,16 +60,17 @@ export class Sketch {
     this.#below = halved(this.#below)
   }
 
+  /** The numbers that stand for its bins, ascending, and how many numbers each has; of 0 there may be none. */
+  counts(): (readonly [number: number, count: number])[] {
+    const numberOf = (bin: number) => this.#resolution.numberOf(bin)
+    const below = descending(this.#below).map(([bin, count]) => [-numberOf(bin), count] as const)
+    const above = descending(this.#above).map(([bin, count]) => [numberOf(bin), count] as const)
+    return [...below, [0, this.#zeros], ...above.reverse()]
+  }
+
   /** About the numbers at these places, ascending from 0, of all numbers in their order. */
   at(places: number[]): number[] {
-    const numberOf = (bin: number) => this.#resolution.numberOf(bin)
-    const steps = [
-      ...descending(this.#below).map(([bin, count]) => [-numberOf(bin), count] as const),
-      [0, this.#zeros] as const,
-      ...descending(this.#above)
-        .reverse()
-        .map(([bin, count]) => [numberOf(bin), count] as const),
-    ]
+    const steps = this.counts()
     let step = 0
     let end = steps[0]![1]
     return places.map((place) => {
