@@ -53,6 +53,8 @@ function formatLine({ op, texts }: Extract<Stage, { kind: 'line' }>): string {
   return `${op} ${texts.map(quote).join(' or ')}`
 }
 
+const ROW_MAX = 50
+
 function formatLabelFilter(filter: LabelFilter): string {
   if (filter.kind === 'match') return formatMatcher(filter.matcher)
   if (filter.kind === 'compare') {
@@ -60,13 +62,11 @@ function formatLabelFilter(filter: LabelFilter): string {
     const format = { number: plain, duration: goDuration, bytes: formatBytes }[unit]
     return `${name}${op}${format(value)}`
   }
+  const parts = filter.of.map(formatLabelFilter)
+  // A long row with brackets around each pair has more of them than are read back.
+  if (parts.length > ROW_MAX) return `( ${parts.join(` ${filter.kind} `)} )`
   const link = filter.kind === 'and' ? ' , ' : ' or '
-  return filter.of.map(formatLabelFilter).reduce((left, right) => `( ${left}${link}${right} )`)
-}
-
-export function unwrapParts({ label, conversion, filters }: Unwrap): string[] {
-  const value = conversion === null ? label : `${conversion}(${label})`
-  return [`| unwrap ${value}`, ...filters.map((filter) => `| ${formatLabelFilter(filter)}`)]
+  return parts.reduce((left, right) => `( ${left}${link}${right} )`)
 }
 
 /** All digits, without an exponent. */

@@ -1,51 +1,61 @@
-// Runs the grammar over a query. It sees a skeleton of the text: every word at its place, but literals
-// and names as the shortest of their kind, and without what the grammar has no rule for although Loki
-// does. The tree tells how the parts stand to each other; what they say is read from the words.
+// Runs the grammar over a query. It sees a skeleton: literals and names as the shortest of their kind,
+// a selector, a label filter and a row of line filters as one of their kind, and nothing of what the
+// grammar has no rule for although Loki does. So its limits (a list over 2000 characters may have 300
+// items more) are far off, and its words are ours. The tree tells how the parts stand to each other;
+// what they say is read from the words.
 
 import { parser } from '@grafana/lezer-logql'
-import { readLabelFilter } from './parse-stages.ts'
-import { BadQuery, type Token, unexpected } from './parse-tokens.ts'
+import { isLineFilter, readLabelFilter, readLineFilter, readSelector } from './parse-stages.ts'
+import { BadQuery, placeOf, type Token, unexpected } from './parse-tokens.ts'
 
-export type Tree = ReturnType<typeof parser.parse>
-export type TreeNode = Tree['topNode']
+export type TreeNode = ReturnType<typeof parser.parse>['topNode']
 
-/** From 2500 on the tree that the grammar makes is another: it is cut flat. */
+/** From 2500 on the grammar's tree is another: it is cut flat. */
 const TREE_DEPTH_MAX = 2000
+/** Each operand may be a search of its own, and their tree is walked from within itself. */
+const OPERATORS_MAX = 200
+
+/** Well below where the grammar gives up. */
+const STAGES_MAX = 300
 
 /** It stops at the first word that does not fit; else it would invent words to go on. */
 const strict = parser.configure({ strict: true })
 
-export function treeOf(text: string, tokens: Token[]): Tree {
-  const tree = parsed(text, tokens)
-  const cursor = tree.cursor()
-  let depth = 0
-  let deepest = 0
-  do {
-    if (cursor.type.isError) throw unexpected(text, tokens, indexFrom(tokens, cursor.from))
-    while (cursor.firstChild()) depth++
-    deepest = Math.max(deepest, depth)
-    while (depth > 0 && !cursor.nextSibling()) {
-      cursor.parent()
-      depth--
-    }
-  } while (depth > 0)
-  if (deepest > TREE_DEPTH_MAX) throw new BadQuery('parse error : the query is nested too deep')
-  return tree
+export interface Grammar {
+  /** `Expr`: the whole query. */
+  root: TreeNode
+  /** The word a place of the skeleton stands for: the first there or after. */
+  tokenAt(place: number): number
 }
 
-function parsed(text: string, tokens: Token[]): Tree {
+export function grammarOf(text: string, tokens: Token[]): Grammar {
+  const skeleton = new Skeleton(text, tokens)
+  const tokenAt = (place: number) => skeleton.tokenAt(place)
+  let tree: ReturnType<typeof parser.parse>
   try {
-    return strict.parse(skeletonOf(text, tokens))
+    tree = strict.parse(skeleton.text)
   } catch (e) {
     const at = e instanceof SyntaxError ? /^No parse at (\d+)$/.exec(e.message) : null
     if (at === null) throw e
-    throw unexpected(text, tokens, indexFrom(tokens, Number(at[1])))
+    const index = tokenAt(Number(at[1]))
+    throw (index >= skeleton.end && skeleton.failure) || unexpected(text, tokens, index)
   }
-}
-
-const indexFrom = (tokens: Token[], at: number): number => {
-  const index = tokens.findIndex(({ from }) => from >= at)
-  return index < 0 ? tokens.length : index
+  if (skeleton.failure) throw skeleton.failure
+  let depth = 0
+  let operators = 0
+  tree.iterate({
+    enter: ({ type, from, name }) => {
+      if (type.isError) throw unexpected(text, tokens, tokenAt(from))
+      if (++depth > TREE_DEPTH_MAX) throw new BadQuery('parse error : the query is nested too deep')
+      if (name === 'BinOpModifier' && ++operators > OPERATORS_MAX) {
+        throw new BadQuery(`parse error : more than ${OPERATORS_MAX} operators`)
+      }
+    },
+    leave: () => {
+      depth--
+    },
+  })
+  return { root: tree.topNode.firstChild!, tokenAt }
 }
 
 const SHORTEST: Partial<Record<Token['kind'], string>> = {
@@ -57,68 +67,98 @@ const SHORTEST: Partial<Record<Token['kind'], string>> = {
   range: '[1s]',
 }
 
-function skeletonOf(text: string, tokens: Token[]): string {
-  const hidden = new Set<Token>()
-  for (const [i, token] of tokens.entries()) {
-    if (token.kind === 'range') hideAround(tokens, i, hidden)
+class Skeleton {
+  text = ''
+  /** What is wrong within a part that is one word here; the skeleton ends before it. */
+  failure: BadQuery | null = null
+  /** The word it ends before. */
+  end: number
+  readonly #starts: number[] = []
+  readonly #indexes: number[] = []
+
+  constructor(text: string, tokens: Token[]) {
+    const words = { text, tokens, at: 0 }
+    const hidden = hiddenOf(tokens)
+    let stages = 0
+    try {
+      while (words.at < tokens.length) {
+        const index = words.at
+        const word = shortened(words)
+        if (word.startsWith('{')) stages = 0
+        if (word.startsWith('|') && ++stages > STAGES_MAX) {
+          const place = placeOf(text, tokens[index]!.from)
+          throw new BadQuery(`${place} more than ${STAGES_MAX} stages`)
+        }
+        if (!hidden.has(index)) this.#put(word, index)
+      }
+    } catch (e) {
+      if (!(e instanceof BadQuery)) throw e
+      this.failure = e
+    }
+    this.end = this.failure ? words.at : tokens.length
   }
-  const commas = impliedCommas(text, tokens)
-  let skeleton = ''
-  const put = (at: number, word: string) => {
-    skeleton += ' '.repeat(at - skeleton.length) + word
+
+  #put(word: string, index: number): void {
+    this.#starts.push(this.text.length)
+    this.#indexes.push(index)
+    this.text += `${word} `
   }
-  for (const [i, token] of tokens.entries()) {
-    if (commas.has(i)) putComma(text, tokens, i, skeleton.length, put)
-    if (!hidden.has(token)) put(token.from, SHORTEST[token.kind] ?? token.text)
+
+  tokenAt(place: number): number {
+    let low = 0
+    let high = this.#starts.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.#starts[middle]! < place) low = middle + 1
+      else high = middle
+    }
+    return this.#indexes[low] ?? this.end
   }
-  put(text.length, '')
-  return skeleton
+}
+
+/** Moves over the next part and tells what the grammar sees of it. */
+function shortened(w: { text: string; tokens: Token[]; at: number }): string {
+  const token = w.tokens[w.at]!
+  const following = w.tokens[w.at + 1]
+  if (token.text === '{') {
+    readSelector(w)
+    return '{x=""}'
+  }
+  if (isLineFilter(w)) {
+    while (isLineFilter(w)) readLineFilter(w)
+    return '|=""'
+  }
+  w.at++
+  if (token.text === '|' && (following?.kind === 'identifier' || following?.text === '(')) {
+    readLabelFilter(w)
+    return '|x=1'
+  }
+  return SHORTEST[token.kind] ?? token.text
 }
 
 /**
  * `… | unwrap x [5m] offset 1h` and `(… | unwrap x)[5m]` have no rule: hidden are every offset, which
  * stands behind its range, and the brackets around what a range is of.
  */
-function hideAround(tokens: Token[], range: number, hidden: Set<Token>): void {
-  const offset = tokens[range + 1]
-  const duration = tokens[range + 2]
-  if (offset?.text === 'offset' && duration?.kind === 'duration') hidden.add(offset).add(duration)
-  const close = tokens[range - 1]
-  if (close?.text !== ')') return
-  let depth = 0
-  for (let i = range - 1; i > 0; i--) {
-    const token = tokens[i]!
-    if (token.text === ')') depth++
-    if (token.text === '(' && --depth === 0) {
-      const before = tokens[i - 1]!.text
-      if (before === '(' || before === ',') hidden.add(close).add(token)
-      return
+function hiddenOf(tokens: Token[]): Set<number> {
+  const hidden = new Set<number>()
+  const open: number[] = []
+  let closed = -1
+  for (const [i, { kind, text }] of tokens.entries()) {
+    if (kind === 'operator' && text === '(') open.push(i)
+    const opened = kind === 'operator' && text === ')' ? (open.pop() ?? -1) : -1
+    if (kind === 'range' && closed > 0) {
+      const before = tokens[closed - 1]!.text
+      if (before === '(' || before === ',') hidden.add(i - 1).add(closed)
     }
+    if (
+      kind === 'range' &&
+      tokens[i + 1]?.text === 'offset' &&
+      tokens[i + 2]?.kind === 'duration'
+    ) {
+      hidden.add(i + 1).add(i + 2)
+    }
+    closed = opened
   }
-}
-
-/** `a="b" c="d"`: a blank between label filters is a comma. */
-function impliedCommas(text: string, tokens: Token[]): Set<number> {
-  const blanks: number[] = []
-  for (let i = 0; i < tokens.length - 1; i++) {
-    const following = tokens[i + 1]!
-    const isFilter = following.kind === 'identifier' || following.text === '('
-    if (tokens[i]!.text !== '|' || !isFilter) continue
-    const words = { text, tokens, at: i + 1 }
-    readLabelFilter(words, blanks)
-    i = words.at - 1
-  }
-  return new Set(blanks)
-}
-
-/** Where a string ends there is room, for its skeleton is shorter. */
-function putComma(
-  text: string,
-  tokens: Token[],
-  i: number,
-  length: number,
-  put: (at: number, word: string) => void,
-): void {
-  if (length >= tokens[i]!.from) throw unexpected(text, tokens, i)
-  put(length, ',')
+  return hidden
 }

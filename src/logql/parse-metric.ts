@@ -4,7 +4,6 @@
 
 import type { TreeNode } from './parse-grammar.ts'
 import {
-  checkRegex,
   isNext,
   type LogRange,
   readLogRange,
@@ -24,8 +23,10 @@ import {
   type VectorFunction,
 } from './syntax.ts'
 
-/** Each operand may be a search of its own, and their tree is walked from within itself. */
-const OPERATORS_MAX = 200
+/** Words, and the one that a node of the grammar's tree begins or ends at. */
+interface Query extends Words {
+  tokenAt(place: number): number
+}
 
 type Modifier = Pick<BinaryExpr, 'isBool' | 'matching' | 'group'>
 interface Operator extends Modifier {
@@ -33,7 +34,7 @@ interface Operator extends Modifier {
 }
 
 /** Reads a node `Expr` or `MetricExpr`, which may stand for stages and selector alone. */
-export function readExpr(node: TreeNode, w: Words): LogqlQuery {
+export function readExpr(node: TreeNode, w: Query): LogqlQuery {
   const operands: LogqlQuery[] = []
   const operators: Operator[] = []
   const reduce = () => {
@@ -70,7 +71,7 @@ function rowOf(node: TreeNode): TreeNode[] {
   return row
 }
 
-function readOperator(modifier: TreeNode, w: Words): Operator {
+function readOperator(modifier: TreeNode, w: Query): Operator {
   goTo(modifier.prevSibling!, w)
   const operator: Operator = {
     op: w.tokens[w.at]!.text as BinaryOp,
@@ -92,12 +93,12 @@ function readOperator(modifier: TreeNode, w: Words): Operator {
 }
 
 /** Sets the reader of words to where a node begins. */
-function goTo(node: TreeNode, w: Words): void {
-  w.at = w.tokens.findIndex(({ from }) => from >= node.from)
+function goTo(node: TreeNode, w: Query): void {
+  w.at = w.tokenAt(node.from)
 }
 
 /** The names in brackets, commas between them. */
-function readLabels(node: TreeNode | null | undefined, w: Words): string[] {
+function readLabels(node: TreeNode | null | undefined, w: Query): string[] {
   const labels: string[] = []
   if (!node) return labels
   goTo(node, w)
@@ -165,11 +166,11 @@ function computed(op: BinaryOp, left: number, right: number): number {
 
 const refused = (why: string): BadQuery => new BadQuery(`parse error : ${why}`)
 
-function readOperand(node: TreeNode, w: Words): LogqlQuery {
+function readOperand(node: TreeNode, w: Query): LogqlQuery {
   goTo(node, w)
   switch (node.name) {
     case 'LogExpr':
-      return readLogRange(w, node.to).query
+      return readLogRange(w, w.tokenAt(node.to)).query
     case 'RangeAggregationExpr':
       return readRange(node, w)
     case 'VectorAggregationExpr':
@@ -184,12 +185,14 @@ function readOperand(node: TreeNode, w: Words): LogqlQuery {
     case 'MetricExpr':
       return readExpr(node, w)
     default:
-      throw new BadQuery(`${placeOf(w.text, node.from)} ${w.tokens[w.at]?.text} is not supported`)
+      throw new BadQuery(
+        `${placeOf(w.text, w.tokens[w.at]!.from)} ${w.tokens[w.at]!.text} is not supported`,
+      )
   }
 }
 
 /** The number before the comma, as it is written. */
-function readParameter(node: TreeNode, w: Words): { text: string; value: number } | null {
+function readParameter(node: TreeNode, w: Query): { text: string; value: number } | null {
   const parameter = node.getChild('Number')
   if (parameter === null) return null
   goTo(parameter, w)
@@ -197,19 +200,19 @@ function readParameter(node: TreeNode, w: Words): { text: string; value: number 
   return { text, value: number }
 }
 
-function readGrouping(node: TreeNode, w: Words): Grouping | null {
+function readGrouping(node: TreeNode, w: Query): Grouping | null {
   const grouping = node.getChild('Grouping')
   if (grouping === null) return null
   return { isWithout: grouping.getChild('Without') !== null, labels: readLabels(grouping, w) }
 }
 
-function readRange(node: TreeNode, w: Words): MetricExpr {
+function readRange(node: TreeNode, w: Query): MetricExpr {
   const name = w.tokens[w.at]!.text as RangeFunction
   const parameter = readParameter(node, w)
   const grouping = readGrouping(node, w)
   const range = node.getChild('LogRangeExpr')!
   goTo(range, w)
-  const read = readLogRange(w, range.to)
+  const read = readLogRange(w, w.tokenAt(range.to))
   checkRange(name, parameter?.text ?? null, read, grouping)
   return { kind: 'range', function: name, parameter: parameter?.value ?? null, ...read, grouping }
 }
@@ -240,7 +243,7 @@ function checkRange(
   }
 }
 
-function readAggregation(node: TreeNode, w: Words): MetricExpr {
+function readAggregation(node: TreeNode, w: Query): MetricExpr {
   const name = w.tokens[w.at]!.text as VectorFunction
   const parameter = readParameter(node, w)
   if (name === 'topk' || name === 'bottomk') {
@@ -263,21 +266,19 @@ function readAggregation(node: TreeNode, w: Words): MetricExpr {
   return { kind: 'aggregation', function: name, parameter: parameter?.value ?? null, of, grouping }
 }
 
-function readMetric(node: TreeNode, w: Words): MetricExpr {
+function readMetric(node: TreeNode, w: Query): MetricExpr {
   const expr = readExpr(node, w)
   if (expr.kind !== 'log') return expr
   goTo(node, w)
   throw unexpected(w.text, w.tokens, w.at)
 }
 
-function readLabelReplace(node: TreeNode, w: Words): MetricExpr {
+function readLabelReplace(node: TreeNode, w: Query): MetricExpr {
   const of = readMetric(node.getChild('MetricExpr')!, w)
   const [to, replacement, from, regex] = node.getChildren('String').map((string) => {
     goTo(string, w)
     return take(w, 'string').string
   })
-  checkRegex(regex!, 'parse error : invalid regex in label_replace:')
-  checkRegex(`^(?:${regex})$`, 'parse error : invalid regex in label_replace:')
   return {
     kind: 'label_replace',
     of,
@@ -286,14 +287,4 @@ function readLabelReplace(node: TreeNode, w: Words): MetricExpr {
     from: from!,
     regex: regex!,
   }
-}
-
-export function checkOperators(w: Words): void {
-  let isInSelector = false
-  let count = 0
-  for (const { kind, text } of w.tokens) {
-    if (text === '{' || text === '}') isInSelector = text === '{'
-    if (!isInSelector && (kind === 'operator' || kind === 'word') && text in OPERATOR_RANKS) count++
-  }
-  if (count > OPERATORS_MAX) throw refused(`more than ${OPERATORS_MAX} operators`)
 }

@@ -2,7 +2,6 @@
 // told before that the words stand in order; what it leaves open (how `and`, `or`, comma and blank
 // bind between label filters) is decided here as Loki's parser does.
 
-import { compileRegex } from '../query/regex.ts'
 import { BadQuery, placeOf, type Token, type TokenKind, unexpected } from './parse-tokens.ts'
 import type {
   Comparison,
@@ -56,7 +55,7 @@ function takeText(w: Words, text: string): void {
   if (!takeIf(w, text)) throw unexpected(w.text, w.tokens, w.at)
 }
 
-/** Reads a selector and stages up to this place in the text, range and unwrap with them. */
+/** Reads a selector and stages, range and unwrap with them, up to this word. */
 export function readLogRange(w: Words, end: number): LogRange {
   const range: LogRange = {
     query: { kind: 'log', matchers: [], stages: [] },
@@ -64,7 +63,7 @@ export function readLogRange(w: Words, end: number): LogRange {
     rangeMs: 0,
     offsetMs: 0,
   }
-  for (let token = next(w); token !== undefined && token.from < end; token = next(w)) {
+  for (let token = next(w); token !== undefined && w.at < end; token = next(w)) {
     // Brackets around the whole mean nothing; those of label filters are read with these.
     if (token.text === '(' || token.text === ')') w.at++
     else if (token.text === '{') range.query.matchers = readSelector(w)
@@ -75,7 +74,7 @@ export function readLogRange(w: Words, end: number): LogRange {
     else if (range.unwrap !== null) {
       takeText(w, '|')
       range.unwrap.filters.push(readLabelFilter(w))
-    } else if (LINE_OP.test(token.text)) range.query.stages.push(...readLineFilter(w))
+    } else if (isLineFilter(w)) range.query.stages.push(...readLineFilter(w))
     else range.query.stages.push(readStage(w))
   }
   return range
@@ -104,21 +103,7 @@ function readMatcher(w: Words, name: string): Matcher {
   const op = take(w, 'operator').text
   if (!MATCHER_OP.test(op)) throw unexpected(w.text, w.tokens, w.at - 1)
   const value = take(w, 'string').string
-  if (op === '=~' || op === '!~') {
-    checkRegex(value, 'parse error :')
-    checkRegex(wholeRegex(value), 'parse error :')
-  }
   return { name, op: op as Matcher['op'], value }
-}
-
-/** As it is run: it matches the whole value, line breaks included. */
-export const wholeRegex = (source: string): string => `^(?s:${source})$`
-
-export function checkRegex(source: string, before: string): void {
-  const regex = compileRegex(source)
-  if (regex.ok) return
-  const why = regex.error.message.replace(/^.* is not one of RE2: /s, 'error parsing regexp: ')
-  throw new BadQuery(`${before} ${why}`)
 }
 
 function readStage(w: Words): Stage {
@@ -130,11 +115,8 @@ function readStage(w: Words): Stage {
       return { kind: name, fields: readExtractions(w) }
     case 'logfmt':
       return { kind: name, ...readFlags(w), fields: readExtractions(w) }
-    case 'regexp': {
-      const source = take(w, 'string').string
-      checkRegex(source, 'parse error : invalid regexp parser:')
-      return { kind: name, source }
-    }
+    case 'regexp':
+      return { kind: name, source: take(w, 'string').string }
     case 'pattern':
       return { kind: name, pattern: take(w, 'string').string }
     case 'unpack':
@@ -152,21 +134,19 @@ function readStage(w: Words): Stage {
   }
 }
 
+/** Whether the next words are one; `!=` alone may compare. */
+export function isLineFilter(w: Words): boolean {
+  return LINE_OP.test(next(w)?.text ?? '') && w.tokens[w.at + 1]?.kind === 'string'
+}
+
 /** `!= "a" or "b"` is two filters: neither may be in the line. */
-function readLineFilter(w: Words): Stage[] {
-  const { from, text: op } = take(w, 'operator')
+export function readLineFilter(w: Words): Stage[] {
+  const op = take(w, 'operator').text as LineOp
   const texts: string[] = []
-  do {
-    const { string, to } = take(w, 'string')
-    if (op === '|~' || op === '!~') {
-      checkRegex(string, `parse error : stage '${w.text.slice(from, to)}' :`)
-    }
-    texts.push(string)
-  } while (takeIf(w, 'or'))
-  const stage = { kind: 'line' as const, op: op as LineOp }
-  return op.startsWith('!')
-    ? texts.map((text) => ({ ...stage, texts: [text] }))
-    : [{ ...stage, texts }]
+  do texts.push(take(w, 'string').string)
+  while (takeIf(w, 'or'))
+  if (!op.startsWith('!')) return [{ kind: 'line', op, texts }]
+  return texts.map((text) => ({ kind: 'line', op, texts: [text] }))
 }
 
 function readFlags(w: Words): { isStrict: boolean; keepsEmpty: boolean } {
@@ -219,14 +199,17 @@ function readUnwrap(w: Words): Unwrap {
   return { label, conversion, filters: [] }
 }
 
+/** What a comma links is nested, each in the one before. */
+const FILTERS_DEPTH_MAX = 100
+
 type Link = 'and' | 'or' | 'loose'
 
 /**
  * Reads label filters and what links them. `and` binds closer than `or`. A comma or a blank links as
  * `and` does, but takes all that follows for its right side, whatever stands before it: it has no
- * rank in Loki's grammar. Where nothing but a blank links, the place is added to `blanks`.
+ * rank in Loki's grammar.
  */
-export function readLabelFilter(w: Words, blanks: number[] = []): LabelFilter {
+export function readLabelFilter(w: Words): LabelFilter {
   const filters: LabelFilter[] = []
   const links: Link[] = []
   const reduce = () => {
@@ -235,34 +218,36 @@ export function readLabelFilter(w: Words, blanks: number[] = []): LabelFilter {
     filters.push(linked(links.pop() === 'or' ? 'or' : 'and', left, right))
   }
   for (;;) {
-    filters.push(readOneFilter(w, blanks))
-    const link = linkHere(w, blanks)
+    filters.push(readOneFilter(w))
+    const link = linkHere(w)
     const last = () => links.at(-1)
     if (link === 'or') while (last() === 'and' || last() === 'or') reduce()
     if (link === 'and') while (last() === 'and') reduce()
     if (link === null) break
     links.push(link)
+    if (links.length > FILTERS_DEPTH_MAX) {
+      const at = w.tokens[w.at - 1]!.from
+      throw new BadQuery(`${placeOf(w.text, at)} more than ${FILTERS_DEPTH_MAX} filters in commas`)
+    }
   }
   while (links.length > 0) reduce()
   return filters[0]!
 }
 
-function linkHere(w: Words, blanks: number[]): Link | null {
+function linkHere(w: Words): Link | null {
   if (takeIf(w, 'and')) return 'and'
   if (takeIf(w, 'or')) return 'or'
   if (takeIf(w, ',')) return 'loose'
-  if (next(w)?.kind !== 'identifier' && !isNext(w, '(')) return null
-  blanks.push(w.at)
-  return 'loose'
+  return next(w)?.kind === 'identifier' || isNext(w, '(') ? 'loose' : null
 }
 
 /** A row of one kind is one filter, where it is nested to the left. */
 const linked = (kind: 'and' | 'or', left: LabelFilter, right: LabelFilter): LabelFilter =>
   left.kind === kind ? { kind, of: [...left.of, right] } : { kind, of: [left, right] }
 
-function readOneFilter(w: Words, blanks: number[]): LabelFilter {
+function readOneFilter(w: Words): LabelFilter {
   if (takeIf(w, '(')) {
-    const filter = readLabelFilter(w, blanks)
+    const filter = readLabelFilter(w)
     takeText(w, ')')
     return filter
   }

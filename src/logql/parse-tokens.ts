@@ -30,8 +30,8 @@ export interface Token {
 /** What is wrong with a query, thrown and caught within the parser: a Result per token would drown it. */
 export class BadQuery extends Error {}
 
-/** Every bracket is a call of the parser within itself. */
-const BRACKETS_DEPTH_MAX = 100
+/** Every open bracket is some calls within another; a query in one line has one for each operator. */
+const BRACKETS_DEPTH_MAX = 300
 /** A query of so many is read in 50 ms. */
 const TOKENS_MAX = 10_000
 
