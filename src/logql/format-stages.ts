@@ -69,6 +69,11 @@ function formatLabelFilter(filter: LabelFilter): string {
   return parts.reduce((left, right) => `( ${left}${link}${right} )`)
 }
 
+export function unwrapParts({ label, conversion, filters }: Unwrap): string[] {
+  const value = conversion === null ? label : `${conversion}(${label})`
+  return [`| unwrap ${value}`, ...filters.map((filter) => `| ${formatLabelFilter(filter)}`)]
+}
+
 /** All digits, without an exponent. */
 export function plain(value: number): string {
   const parts = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(String(value))
