@@ -35,9 +35,9 @@ export class PipelineSource implements SampleSource {
   readonly #known = new Map<string, number>()
 
   constructor(extracting: Extracting, series: SeriesTable) {
-    const { pipeline, stages, naming } = extracting
+    const { stages } = extracting
     this.#extracting = extracting
-    this.#own = new OwnReader(readsOf(pipeline.reads, naming))
+    this.#own = new OwnReader(readsOf(extracting))
     this.#changesLine = stages.some(({ kind }) => LINE_MAKERS.has(kind))
     this.#series = series
     this.needed = this.#own.needed
@@ -88,8 +88,15 @@ export class PipelineSource implements SampleSource {
 /** Stages that may give another line on. */
 const LINE_MAKERS = new Set<Stage['kind']>(['line_format', 'unpack', 'decolorize'])
 
-function readsOf(reads: Reads, naming: Naming): Reads {
-  return reads === 'all' ? 'all' : new Set([...reads, ...ownNames(naming)])
+/** Stages that make labels of whatever a line names. */
+const makesAny = (stage: Stage): boolean =>
+  stage.kind === 'unpack' ||
+  ((stage.kind === 'json' || stage.kind === 'logfmt') && stage.fields.length === 0)
+
+/** Where all labels count that a line may name, so does what each is named: own ones come first. */
+function readsOf({ pipeline: { reads }, stages, naming }: Extracting): Reads {
+  const isAll = reads === 'all' || (!('by' in naming) && stages.some(makesAny))
+  return isAll ? 'all' : new Set([...reads, ...ownNames(naming)])
 }
 
 function labelsOf({ stream, metadata, parsed }: Processed, naming: Naming): [string, string][] {

@@ -16,7 +16,7 @@ import { plainRecord, randomExpr, randomRange, randomSpec, randomSteps } from '.
 import { type Part, runMetric } from './metric-run.ts'
 
 const SEED = Number(process.env.SEED ?? 1)
-const ROUNDS = Number(process.env.ROUNDS ?? 1500)
+const ROUNDS = Number(process.env.ROUNDS ?? 800)
 
 interface Stored {
   parts: Part[]

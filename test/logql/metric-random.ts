@@ -186,11 +186,13 @@ const MEASURING: RangeFunction[] = [
   'rate',
 ]
 
+/** `fails`: nothing is asked of errors, so that one line that is no JSON fails all. */
 export function randomRange(random: Random, steps: Steps, fails = false): RangeAggregation {
   const { below, pick } = random
   const parser = randomParser(random, fails)
   const isMeasured = below(2) === 0
-  const name = below(12) === 0 ? 'absent_over_time' : pick(isMeasured ? MEASURING : COUNTING)
+  const name =
+    !fails && below(12) === 0 ? 'absent_over_time' : pick(isMeasured ? MEASURING : COUNTING)
   const unwrap = isMeasured && {
     ...pick(parser.unwraps),
     filters: below(12) === 0 ? [] : [NO_ERROR],
@@ -204,7 +206,10 @@ export function randomRange(random: Random, steps: Steps, fails = false): RangeA
     unwrap: unwrap || null,
     rangeMs: pick([steps.stepMs, 3 * steps.stepMs, 45_000, 60_000, 90_001, 300_000, 250]),
     offsetMs: pick([0, 0, 0, 30_000, -45_000, 61_001]),
-    grouping: isGrouped && below(2) === 0 ? randomGrouping(random, parser.stages.length > 0) : null,
+    grouping:
+      isGrouped && !fails && below(2) === 0
+        ? randomGrouping(random, parser.stages.length > 0)
+        : null,
   }
 }
 
