@@ -95,8 +95,10 @@ function matches({ name, op, value }: Matcher, own: Own): boolean {
 
 function passes(filter: LabelFilter, own: Own): boolean {
   if (filter.kind === 'match') return matches(filter.matcher, own)
-  if (filter.kind === 'and') return filter.of.every((one) => passes(one, own))
-  if (filter.kind === 'or') return filter.of.some((one) => passes(one, own))
+  if (filter.kind !== 'compare') {
+    const found = filter.of.map((one) => passes(one, own))
+    return filter.kind === 'and' ? !found.includes(false) : found.includes(true)
+  }
   const label = labelValue(own, filter.name)
   if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(label)) return false
   const number = Number(label)
