@@ -1,0 +1,199 @@
+// JSON as Loki's parser scans it: where values end in a text that may be cut or malformed, and what its
+// strings say. Nothing is parsed that nobody asks for, and what comes before a fault still counts.
+
+export const MALFORMED_OBJECT = "Value looks like object, but can't find closing '}' symbol"
+export const MALFORMED_ARRAY = "Value is array, but can't find closing ']' symbol"
+export const MALFORMED_STRING = `Value is string, but can't find closing '"' symbol`
+export const MALFORMED_JSON = 'Malformed JSON error'
+export const MALFORMED_ESCAPE = 'Encountered an invalid escape sequence in a string'
+export const UNKNOWN_VALUE = 'Unknown value type'
+
+export const QUOTE = 34
+export const COMMA = 44
+export const COLON = 58
+export const OPEN_ARRAY = 91
+export const BACKSLASH = 92
+export const CLOSE_ARRAY = 93
+export const OPEN_OBJECT = 123
+export const CLOSE_OBJECT = 125
+
+/** Index of the next character that is not space, or `end`. */
+export function skipSpace(text: string, from: number, end: number): number {
+  let at = from
+  while (at < end) {
+    const c = text.charCodeAt(at)
+    if (c !== 32 && c !== 10 && c !== 13 && c !== 9) break
+    at++
+  }
+  return at
+}
+
+/** Index after the quote that closes the string whose text starts at `from`; -1: there is none. */
+export function stringEnd(text: string, from: number, end: number): number {
+  let at = from
+  for (;;) {
+    at = text.indexOf('"', at)
+    if (at < 0 || at >= end) return -1
+    let slashes = at - 1
+    while (slashes >= from && text.charCodeAt(slashes) === BACKSLASH) slashes--
+    at++
+    if ((at - slashes) % 2 === 0) return at
+  }
+}
+
+/** The ends of blocks of one text, so that those inside each other are not scanned again and again. */
+export class BlockEnds {
+  readonly #ends = new Map<number, number>()
+  readonly #open: number[] = []
+
+  clear(): void {
+    if (this.#ends.size > 0) this.#ends.clear()
+  }
+
+  /** Index after the bracket that closes the one at `from`; -1: there is none. Only its own kind counts. */
+  find(text: string, from: number, end: number): number {
+    const known = this.#ends.get(from)
+    if (known !== undefined) return known <= end ? known : -1
+    const opening = text.charCodeAt(from)
+    const closing = opening === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_ARRAY
+    const open = this.#open
+    open.length = 0
+    for (let at = from; at < end; at++) {
+      const c = text.charCodeAt(at)
+      if (c === QUOTE) {
+        at = stringEnd(text, at + 1, end) - 1
+        if (at < 0) return -1
+      } else if (c === opening) open.push(at)
+      else if (c === closing) {
+        const start = open.pop()!
+        if (open.length === 0) return at + 1
+        this.#ends.set(start, at + 1)
+      }
+    }
+    return -1
+  }
+}
+
+export type ValueKind = 'string' | 'number' | 'boolean' | 'null' | 'object' | 'array'
+
+/** Reads one value after another; `kind`, `start` and `end` are those of the last. */
+export class ValueReader {
+  kind: ValueKind = 'null'
+  /** Of the value without its quotes. */
+  start = 0
+  end = 0
+  /** Index after the value, quote included. */
+  after = 0
+  readonly blocks = new BlockEnds()
+
+  /** Null, or why there is no value. */
+  read(text: string, from: number, end: number): string | null {
+    const at = skipSpace(text, from, end)
+    if (at >= end) return MALFORMED_JSON
+    this.start = at
+    const c = text.charCodeAt(at)
+    if (c === QUOTE) {
+      const after = stringEnd(text, at + 1, end)
+      if (after < 0) return MALFORMED_STRING
+      this.kind = 'string'
+      this.start = at + 1
+      this.end = after - 1
+      this.after = after
+      return null
+    }
+    if (c === OPEN_OBJECT || c === OPEN_ARRAY) {
+      const after = this.blocks.find(text, at, end)
+      this.kind = c === OPEN_OBJECT ? 'object' : 'array'
+      this.end = after
+      this.after = after
+      if (after >= 0) return null
+      return c === OPEN_OBJECT ? MALFORMED_OBJECT : MALFORMED_ARRAY
+    }
+    this.end = tokenEnd(text, at, end)
+    this.after = this.end
+    return this.#readToken(text, c)
+  }
+
+  #readToken(text: string, c: number): string | null {
+    const length = this.end - this.start
+    // A digit or a minus: what follows is not looked at.
+    if ((c >= 48 && c <= 57) || c === 45) {
+      this.kind = 'number'
+      return length > 0 ? null : UNKNOWN_VALUE
+    }
+    if (length === 4 && text.startsWith('true', this.start)) this.kind = 'boolean'
+    else if (length === 5 && text.startsWith('false', this.start)) this.kind = 'boolean'
+    else if (length === 4 && text.startsWith('null', this.start)) this.kind = 'null'
+    else return UNKNOWN_VALUE
+    return null
+  }
+}
+
+function tokenEnd(text: string, from: number, end: number): number {
+  let at = from
+  while (at < end) {
+    const c = text.charCodeAt(at)
+    if (c === COMMA || c === CLOSE_OBJECT || c === CLOSE_ARRAY) break
+    if (c === 32 || c === 10 || c === 13 || c === 9) break
+    at++
+  }
+  return at
+}
+
+const ESCAPED: Readonly<Record<string, string>> = {
+  '"': '"',
+  '\\': '\\',
+  '/': '/',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+}
+
+/** The text of a string without its quotes; null where an escape is wrong. */
+export function unescapeJson(raw: string): string | null {
+  let backslash = raw.indexOf('\\')
+  if (backslash < 0) return raw
+  let text = ''
+  let from = 0
+  while (backslash >= 0) {
+    text += raw.slice(from, backslash)
+    const letter = raw[backslash + 1] ?? ''
+    const plain = ESCAPED[letter]
+    if (plain !== undefined) {
+      text += plain
+      from = backslash + 2
+    } else {
+      if (letter !== 'u') return null
+      const first = codeAt(raw, backslash)
+      if (first === null) return null
+      from = backslash + 6
+      if (first < 0xd800 || first > 0xdfff) text += String.fromCharCode(first)
+      else {
+        const second = codeAt(raw, from)
+        if (second === null || second < 0xdc00) return null
+        text += pairOf(first, second)
+        from += 6
+      }
+    }
+    backslash = raw.indexOf('\\', from)
+  }
+  return text + raw.slice(from)
+}
+
+function codeAt(raw: string, at: number): number | null {
+  const escaped = raw.slice(at, at + 6)
+  return /^\\.[0-9a-fA-F]{4}$/su.test(escaped) ? Number.parseInt(escaped.slice(2), 16) : null
+}
+
+function pairOf(high: number, low: number): string {
+  const code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)
+  return code <= 0x10ffff ? String.fromCodePoint(code) : '\ufffd'
+}
+
+/** What a label keeps of a string: '' where an escape is wrong, and space for what was no UTF-8. */
+export function labelText(raw: string): string {
+  const text = unescapeJson(raw) ?? ''
+  return text.includes('\ufffd') ? text.replaceAll('\ufffd', ' ') : text
+}
