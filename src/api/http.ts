@@ -13,7 +13,13 @@ import { dataRoutes } from './data-routes.ts'
 import { docsRoutes } from './docs-routes.ts'
 import { ingestRoutes, isOtlpPath } from './ingest-routes.ts'
 import { isLokiPath, lokiFailure } from './loki-answer.ts'
+import { lokiDetectedRoutes } from './loki-detected-routes.ts'
+import { lokiIndexRoutes } from './loki-index-routes.ts'
+import { lokiLabelRoutes } from './loki-label-routes.ts'
 import { isLokiPushPath, lokiPushRoutes } from './loki-push-routes.ts'
+import { lokiQueryRoutes } from './loki-query-routes.ts'
+import { lokiStatusRoutes } from './loki-status-routes.ts'
+import { lokiTailRoutes } from './loki-tail-routes.ts'
 import { otlpFailure, otlpMediaOf } from './otlp-answer.ts'
 import { queryRoutes } from './query-routes.ts'
 import { tailRoutes } from './tail-routes.ts'
@@ -39,6 +45,12 @@ export function createApp(): Hono<HonoEnv> {
   app.route('/', tailRoutes)
   app.route('/', countRoutes)
   app.route('/', aroundRoutes)
+  app.route('/', lokiQueryRoutes)
+  app.route('/', lokiLabelRoutes)
+  app.route('/', lokiIndexRoutes)
+  app.route('/', lokiDetectedRoutes)
+  app.route('/', lokiTailRoutes)
+  app.route('/', lokiStatusRoutes)
   app.route('/', adminRoutes)
   app.route('/', dataRoutes)
   app.route('/', docsRoutes)

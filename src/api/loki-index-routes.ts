@@ -1,11 +1,11 @@
 // How much there is: /loki/api/v1/index/stats, /index/volume, /index/volume_range, /patterns.
 
 import { type Context, Hono } from 'hono'
+import { STREAM_LABELS } from '../logql/labels.ts'
 import { matcherFilter, selectionOf } from '../logql/selection.ts'
-import type { Matcher } from '../logql/syntax.ts'
 import type { Buckets } from '../query/ask.ts'
 import { bucketsFor } from '../query/buckets.ts'
-import { allOf, type Filter } from '../query/filter.ts'
+import { allOf, type Filter, NOTHING } from '../query/filter.ts'
 import { BadParameter } from '../query/parameters.ts'
 import { ok, type Result } from '../result.ts'
 import { readIndexStats, readVolume, type Volume } from '../tenant/logql-labels.ts'
@@ -55,14 +55,16 @@ function readVolumeQuery(parameters: LokiParameters, stepOf: (range: Range) => n
   const named = matchers.map(({ name }) => name)
   return {
     range,
-    filter: allOf([...filters, ...missing.map((name) => matcherFilter(present(name)))]),
+    filter: allOf([...filters, ...missing.map(isThere)]),
     ...labelsOf(parameters, targets, named.length === 0 ? null : named),
     limit: limitOf(parameters),
     stepMs: stepOf(range),
   }
 }
 
-const present = (name: string): Matcher => ({ name, op: '=~', value: '.+' })
+/** Records of streams with a label. */
+const isThere = (name: string): Filter =>
+  STREAM_LABELS.has(name) ? matcherFilter({ name, op: '=~', value: '.+' }) : NOTHING
 
 /** Volumes are of the labels that are asked for, else of those of the selector, else of all. */
 function labelsOf(parameters: LokiParameters, targets: string[], named: string[] | null) {
@@ -114,17 +116,18 @@ function seriesOf(
     return bucketEnd < end.ms ? bucketEnd - 1 : end.ms
   }
   const sized = volumes.map(({ labels, bytes }) => ({
-    labels,
-    name: JSON.stringify(Object.entries(labels).sort()),
+    labels: Object.fromEntries(Object.entries(labels).sort()),
     sum: bytes.reduce((sum, n) => sum + n, 0),
     points: bytes.flatMap((value, i) => (value > 0 ? [{ ms: endOf(i), value }] : [])),
   }))
   return sized
     .filter(({ sum }) => sum > 0)
-    .sort((a, b) => b.sum - a.sum || (a.name < b.name ? -1 : 1))
+    .sort((a, b) => b.sum - a.sum || (nameOf(a) < nameOf(b) ? -1 : 1))
     .slice(0, limit)
     .map(({ labels, points }) => ({ labels, points }))
 }
+
+const nameOf = ({ labels }: { labels: object }) => JSON.stringify(labels)
 
 addLokiDoor(
   lokiIndexRoutes,

@@ -85,7 +85,7 @@ function operationOf(operation: Operation): OpenapiOperation {
     ...(needs === null && { security: [] }),
     ...(all.length > 0 && { parameters: all }),
     ...(body && { requestBody: bodyOf(id, body) }),
-    ...(operation.takesForm && { requestBody: formOf(parameters) }),
+    ...(operation.takesForm && { requestBody: formOf(operation) }),
     responses: { ...successOf(operation), ...failuresOf(operation) },
     'x-codeSamples': [{ lang: 'Shell', source: curlOf(operation) }],
   }
@@ -180,13 +180,22 @@ function bodyOf(
 }
 
 /** Parameters as they stand in the URL, in a body. */
-const formOf = (parameters: DoorParameter[]): Json => {
+function formOf({ parameters, example }: Operation): Json {
   const inQuery = parameters.filter((one) => one.in === 'query')
   const properties = Object.fromEntries(
     inQuery.map(({ name, description, schema }) => [name, { ...schema, description }]),
   )
   const schema = { type: 'object', properties }
-  return { required: false, content: { 'application/x-www-form-urlencoded': { schema } } }
+  const [, query = ''] = example.split('?')
+  const given = query === '' ? [] : query.split('&')
+  // A value may hold an equals sign: a selector has one.
+  const form = Object.fromEntries(
+    given.map((one) => [one.split('=', 1)[0]!, one.replace(/^.*?=/, '')]),
+  )
+  return {
+    required: false,
+    content: { 'application/x-www-form-urlencoded': { schema, example: form } },
+  }
 }
 
 /** The answer by its status. */

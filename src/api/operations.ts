@@ -3,6 +3,7 @@
 
 import { ADMIN_OPERATIONS, DATA_OPERATIONS } from './admin-operations.ts'
 import { COUNT_OPERATIONS, INGEST_OPERATIONS, READ_OPERATIONS } from './log-operations.ts'
+import { LOKI_OPERATIONS } from './loki-operations.ts'
 import type { Operation } from './operation.ts'
 import * as schemas from './schemas.ts'
 
@@ -53,6 +54,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...INGEST_OPERATIONS,
   ...READ_OPERATIONS,
   ...COUNT_OPERATIONS,
+  ...LOKI_OPERATIONS,
   ...ADMIN_OPERATIONS,
   ...DATA_OPERATIONS,
   ...OPEN_OPERATIONS,
