@@ -121,6 +121,9 @@ const PUSHABLE: Partial<Record<VectorAggregation['function'], RangeFunction[]>> 
 
 function pushedBy({ function: name, of, grouping }: VectorAggregation): Grouping | null {
   if (of.kind !== 'range' || !PUSHABLE[name]?.includes(of.function)) return null
+  // The label that is unwrapped is none of the series; only of a sum Loki groups by it all the same.
+  const isUnwrapped = of.unwrap !== null && grouping?.labels.includes(of.unwrap.label)
+  if (isUnwrapped && !grouping.isWithout && name !== 'sum') return null
   return grouping ?? { isWithout: false, labels: [] }
 }
 

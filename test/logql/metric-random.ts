@@ -255,7 +255,12 @@ const PLAIN_BINARY = { kind: 'binary', isBool: false, matching: null, group: nul
 
 function randomAggregation(random: Random, of: MetricExpr): MetricExpr {
   const grouping = random.below(4) === 0 ? null : randomGrouping(random, true)
-  return { kind: 'aggregation', function: random.pick(FOLDS), parameter: null, of, grouping }
+  const name = random.pick(FOLDS)
+  // Of a sum Loki groups by the label that is unwrapped, though no series has it.
+  if (grouping && name === 'sum' && of.kind === 'range') {
+    grouping.labels = grouping.labels.filter((label) => label !== of.unwrap?.label)
+  }
+  return { kind: 'aggregation', function: name, parameter: null, of, grouping }
 }
 
 /** Two sides of which one, as a rule, has each series once. */
