@@ -123,7 +123,7 @@ function pushedBy({ function: name, of, grouping }: VectorAggregation): Grouping
   if (of.kind !== 'range' || !PUSHABLE[name]?.includes(of.function)) return null
   // The label that is unwrapped is none of the series; only of a sum Loki groups by it all the same.
   const isUnwrapped = of.unwrap !== null && grouping?.labels.includes(of.unwrap.label)
-  if (isUnwrapped && !grouping.isWithout && name !== 'sum') return null
+  if (isUnwrapped && !grouping?.isWithout && name !== 'sum') return null
   return grouping ?? { isWithout: false, labels: [] }
 }
 
