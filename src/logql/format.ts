@@ -33,7 +33,7 @@ export function formatLogql(query: LogqlQuery): string {
     case 'number':
       return formatNumber(query.value)
     case 'vector': {
-      const decimals = query.value.toFixed(6)
+      const decimals = query.value < 1e21 ? query.value.toFixed(6) : ''
       return `vector(${Number(decimals) === query.value ? decimals : plain(query.value)})`
     }
     case 'label_replace': {
@@ -147,8 +147,13 @@ function prettyRange(range: RangeAggregation, level: number): string {
   for (const part of range.unwrap ? unwrapParts(range.unwrap) : []) {
     lines.push(indent(level + 1) + part)
   }
-  const offset = range.offsetMs === 0 ? '' : ` offset ${formatDuration(range.offsetMs)}`
-  return `${lines.join('\n')} [${formatDuration(range.rangeMs)}]${offset}`
+  return `${lines.join('\n')} [${formatDuration(range.rangeMs)}]${prettyOffset(range.offsetMs)}`
+}
+
+/** Days have no sign. */
+function prettyOffset(ms: number): string {
+  if (ms === 0) return ''
+  return ` offset ${ms < 0 ? goDuration(ms / 1000) : formatDuration(ms)}`
 }
 
 function prettyBinary(query: BinaryExpr, level: number): string {

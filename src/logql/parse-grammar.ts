@@ -1,11 +1,17 @@
 // Runs the grammar over a query. It sees a skeleton: literals and names as the shortest of their kind,
-// a selector, a label filter and a row of line filters as one of their kind, and nothing of what the
+// a selector, a label filter, a row of line filters as one of their kind, and nothing of what the
 // grammar has no rule for although Loki does. So its limits (a list over 2000 characters may have 300
 // items more) are far off, and its words are ours. The tree tells how the parts stand to each other;
 // what they say is read from the words.
 
 import { parser } from '@grafana/lezer-logql'
-import { isLineFilter, readLabelFilter, readLineFilter, readSelector } from './parse-stages.ts'
+import {
+  isLineFilter,
+  readLabelFilter,
+  readLabels,
+  readLineFilter,
+  readSelector,
+} from './parse-stages.ts'
 import { BadQuery, placeOf, type Token, unexpected } from './parse-tokens.ts'
 
 export type TreeNode = ReturnType<typeof parser.parse>['topNode']
@@ -132,6 +138,10 @@ function shortened(w: { text: string; tokens: Token[]; at: number }): string {
   if (token.text === '|' && (following?.kind === 'identifier' || following?.text === '(')) {
     readLabelFilter(w)
     return '|x=1'
+  }
+  if (token.text === 'keep' || token.text === 'drop') {
+    readLabels(w)
+    return `${token.text} x`
   }
   return SHORTEST[token.kind] ?? token.text
 }

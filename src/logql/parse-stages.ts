@@ -101,7 +101,9 @@ export function readSelector(w: Words): Matcher[] {
 
 function readMatcher(w: Words, name: string): Matcher {
   const op = take(w, 'operator').text
-  if (!MATCHER_OP.test(op)) throw unexpected(w.text, w.tokens, w.at - 1)
+  if (!MATCHER_OP.test(op)) {
+    throw unexpected(w.text, w.tokens, COMPARISON.test(op) ? w.at : w.at - 1)
+  }
   const value = take(w, 'string').string
   return { name, op: op as Matcher['op'], value }
 }
@@ -177,7 +179,8 @@ function readFormats(w: Words): LabelFormat[] {
   return formats
 }
 
-function readLabels(w: Words): (string | Matcher)[] {
+/** Labels to keep or to drop. */
+export function readLabels(w: Words): (string | Matcher)[] {
   const labels: (string | Matcher)[] = []
   do {
     const name = take(w, 'identifier').text

@@ -198,7 +198,8 @@ function expectedAfter(last: Token | undefined, isInSelector: boolean): string {
     return last.text === ',' ? 'IDENTIFIER' : 'STRING'
   }
   if (/^(?:\|[=~>]|!>)$/.test(last.text)) return 'STRING or ip'
-  if (/^(?:line_format|regexp|pattern)$/.test(last.text)) return 'STRING'
+  if (/^(?:line_format|regexp|pattern|=~)$/.test(last.text)) return 'STRING'
+  if (/^(?:by|without|on|ignoring)$/.test(last.text)) return '('
   return last.text === 'offset' ? 'DURATION' : ''
 }
 
