@@ -59,6 +59,9 @@ const VOLUME = [
   inQuery('aggregateBy', choice('Series, or each label by itself.', 'series', 'labels')),
 ]
 
+const VOLUME_BYTES =
+  'Records times the average size of one: of sealed records, or of the newest 100 lines that match where none is.'
+
 type Door = Pick<
   Operation,
   'path' | 'id' | 'summary' | 'description' | 'parameters' | 'example'
@@ -135,7 +138,7 @@ const DOORS: Door[] = [
     path: '/index/volume',
     id: 'lokiVolume',
     summary: 'Bytes by labels',
-    description: 'Records times the average length of the newest 100 lines that match.',
+    description: VOLUME_BYTES,
     parameters: VOLUME,
     schema: schemas.LokiResult,
     example: '/index/volume?query={service_name=~".+"}',
@@ -144,7 +147,7 @@ const DOORS: Door[] = [
     path: '/index/volume_range',
     id: 'lokiVolumeRange',
     summary: 'Bytes by labels, over time',
-    description: 'Records times the average length of the newest 100 lines that match.',
+    description: VOLUME_BYTES,
     parameters: [...VOLUME, STEP],
     schema: schemas.LokiResult,
     example: '/index/volume_range?query={service_name=~".+"}&step=1m',

@@ -188,10 +188,10 @@ export const LokiSeries = z
 
 export const LokiIndexStats = z
   .strictObject({
-    streams: count.describe('Services.'),
+    streams: count.describe('At least: as many as there are services or levels.'),
     chunks: count.describe('Blocks and unsealed rows that may hold a match.'),
     entries: count,
-    bytes: count.describe('Of lines: entries times the average length of the newest 100.'),
+    bytes: count.describe('Entries times the average size of one.'),
     warnings,
   })
   .register(named, { id: 'LokiIndexStats' })

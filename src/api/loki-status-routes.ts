@@ -5,6 +5,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { GROUPS_MAX } from '../limits.ts'
 import { prettyLogql } from '../logql/format.ts'
 import { parseLogql } from '../logql/parse.ts'
+import { SERIES_MAX } from '../logql/vector.ts'
 import { ok } from '../result.ts'
 import type { HonoEnv } from './answer.ts'
 import { lokiJson, lokiText } from './loki-answer.ts'
@@ -43,6 +44,7 @@ addLokiDoor(
           max_query_length: '0s',
           max_query_lookback: '0s',
           max_query_range: '0s',
+          max_query_series: SERIES_MAX,
           metric_aggregation_enabled: false,
           pattern_persistence_enabled: false,
           volume_enabled: true,

@@ -117,7 +117,7 @@ export class Evaluation {
 }
 
 /** Series of one answer: as many as a chart can show. */
-const SERIES_MAX = 500
+export const SERIES_MAX = 500
 /** Points of all its series: 32 B each, and as much as text. */
 const POINTS_MAX = 500_000
 

@@ -10,6 +10,7 @@ import type { Buckets } from '../query/ask.ts'
 import type { NamedField } from '../query/count-parameters.ts'
 import { err, ok, type Result } from '../result.ts'
 import { type Counts, readAggregate, readFacets, readFields } from './counts.ts'
+import { readHoldings } from './holdings.ts'
 import { lackOf } from './logql-logs.ts'
 import { queryShards, readInto, type Told, toldOf } from './read.ts'
 import { withShards } from './route.ts'
@@ -23,7 +24,7 @@ function found<T>(data: T, { partial_reasons, stats }: Told): Result<Found<T>> {
   return warnings.ok ? ok({ ...data, warnings: warnings.data, stats }) : warnings
 }
 
-/** Newest lines whose length stands for that of all that match. */
+/** Newest lines whose length stands for the size of all that match. */
 const SAMPLED_LINES = 100
 
 /** What the labels of streams come from: several may have one source. */
@@ -142,26 +143,29 @@ const tooManySeries = () =>
     `too many streams match, of ${GROUPS_MAX} at most: choose fewer by their labels, or fewer steps`,
   )
 
+/** Sources that catalogs have all values of. */
+const TELLING = ['service', 'level']
+
 export interface IndexStats {
-  /** Services: streams of Loki are more, but none is stored apart here. */
+  /** At least: as many as there are services or levels. None is stored apart here, so none is counted. */
   streams: number
   /** Blocks and unsealed rows that may hold a match. */
   chunks: number
   entries: number
-  /** Of lines, estimated: see lineBytes. */
+  /** Estimated: see recordBytes. */
   bytes: number
 }
 
 export async function readIndexStats(env: Env, counts: Counts): Promise<Result<Found<IndexStats>>> {
-  const fields = SOURCES.slice(0, 1).map(({ field }) => field)
+  const fields = SOURCES.map(({ field }) => field).filter(({ name }) => TELLING.includes(name))
   const facets = await readFacets(env, counts, { fields, limit: 1 })
   if (!facets.ok) return facets
   const { fields: views, total, ...told } = facets.data
-  const bytes = await lineBytes(env, counts)
+  const bytes = await recordBytes(env, counts)
   if (!bytes.ok) return bytes
   const { considered, skipped } = told.stats.blocks
   const ruledOut = Object.values(skipped).reduce((sum, blocks) => sum + blocks, 0)
-  const streams = views.reduce((sum, { distinct, missing }) => sum + distinct + +(missing > 0), 0)
+  const streams = Math.max(...views.map(({ distinct, missing }) => distinct + Number(missing > 0)))
   const counted = { chunks: considered - ruledOut, entries: total }
   return found({ streams, ...counted, bytes: Math.round(total * bytes.data) }, told)
 }
@@ -182,13 +186,13 @@ export interface Volume {
   bytes: number[]
 }
 
-/** How many bytes of lines there are by the values of labels, or by label: records times the average length of a line. */
+/** How many bytes there are by the values of labels, or by label: records times their average size. */
 export async function readVolume(
   env: Env,
   counts: Counts,
   { labels, isByName, buckets }: VolumeRequest,
 ): Promise<Result<Found<{ volumes: Volume[] }>>> {
-  const average = await lineBytes(env, counts)
+  const average = await recordBytes(env, counts)
   if (!average.ok) return average
   const wanted = (label: string) => labels === null || labels.includes(label)
   const sources = SOURCES.filter((source) => source.labels.some(wanted))
@@ -274,8 +278,19 @@ const countGroups = (
     return ok({ groups, told: toldOf(read.data) })
   })
 
-/** The average length of the newest lines that match, in bytes: it stands for that of all of them. */
-async function lineBytes(env: Env, { access, plan, options }: Counts): Promise<Result<number>> {
+/**
+ * The average size of a record. Of what is sealed the catalogs know it, as it was before it was encoded;
+ * where nothing is, and for who may know of one workspace alone, it is that of the newest lines that match.
+ */
+async function recordBytes(env: Env, counts: Counts): Promise<Result<number>> {
+  const { access, plan, options, workspaceId } = counts
+  if (workspaceId === null) {
+    const holdings = await readHoldings(env, access)
+    if (!holdings.ok) return holdings
+    const { records, pending, raw_bytes } = holdings.data
+    const sealed = records - pending.records
+    if (sealed > 0) return ok(raw_bytes / sealed)
+  }
   const page = await queryShards(env, access, { ...plan, limit: SAMPLED_LINES }, options)
   if (!page.ok) return page
   const { logs } = page.data
