@@ -5,6 +5,7 @@ import { Buffer } from 'node:buffer'
 import type { Needed } from '../block/parquet.ts'
 import type { StoredBatch } from '../block/stored.ts'
 import { FieldReader, type FieldValues } from '../count/field-values.ts'
+import { type LabelValue, labelWalk } from '../match/label.ts'
 import { NOTHING_NEEDED } from '../match/merge.ts'
 import { bothNeeded } from '../match/scan.ts'
 import { labelField } from './labels.ts'
@@ -34,14 +35,18 @@ export type Convert = (
 ) => number | null
 
 /** What the value of a sample is, where it is not 1. */
-export type Measure = { is: 'bytes' } | { is: 'label'; name: string; convert: Convert } | null
+export type Measure =
+  | { is: 'bytes' }
+  /** `takesNumbers`: what is stored as a number is converted as it is. */
+  | { is: 'label'; name: string; convert: Convert; takesNumbers: boolean }
+  | null
 
 export class ColumnSource implements SampleSource {
   readonly needed: Needed
   readonly isSlow = false
   readonly #fields: { names: string[]; reader: FieldReader }[]
   readonly #measure: Measure
-  readonly #unwrapped: FieldReader | null
+  readonly #unwrapped: Unwrapped | null
   readonly #series: SeriesTable
 
   constructor(names: string[], measure: Measure, series: SeriesTable) {
@@ -52,7 +57,7 @@ export class ColumnSource implements SampleSource {
       reader: new FieldReader(labelField(names[0]!)),
     }))
     this.#measure = measure
-    this.#unwrapped = measure?.is === 'label' ? new FieldReader(labelField(measure.name)) : null
+    this.#unwrapped = measure?.is === 'label' ? new Unwrapped(measure) : null
     this.#series = series
     const readers = [...this.#fields.map(({ reader }) => reader), this.#unwrapped]
     this.needed = readers.reduce(
@@ -63,11 +68,10 @@ export class ColumnSource implements SampleSource {
 
   read(stored: StoredBatch, rows: number[], intervals: Int32Array): Samples {
     const fields = this.#fields.map(({ reader }) => reader.values(stored, rows))
-    const found = this.#unwrapped?.values(stored, rows) ?? null
     const bytes = this.#measure?.is === 'bytes' ? bytesOf(stored, rows, intervals) : null
     const groups = groupsOf(fields, rows.length)
     const pairsOf = (group: number) => this.#pairsOf(fields, groups.codesOf(group))
-    const numbers = found && this.#numbers(found, intervals, (i) => pairsOf(groups.of[i]!))
+    const numbers = this.#unwrapped?.read(stored, rows, intervals, (i) => pairsOf(groups.of[i]!))
     const known = new Int32Array(groups.count).fill(-1)
     const series = new Int32Array(rows.length).fill(-1)
     for (let i = 0; i < rows.length; i++) {
@@ -85,32 +89,67 @@ export class ColumnSource implements SampleSource {
       return names.map((name): [string, string] => [name, value])
     })
   }
+}
+
+/** Reads the numbers that a label has. */
+class Unwrapped {
+  readonly needed: Needed
+  readonly #convert: Convert
+  readonly #takesNumbers: boolean
+  readonly #walk: (stored: StoredBatch, rows: number[], take: Take) => void
+
+  constructor({ name, convert, takesNumbers }: Extract<Measure, { is: 'label' }>) {
+    const field = labelField(name)
+    const reader = new FieldReader(field)
+    this.needed = reader.needed
+    this.#convert = convert
+    this.#takesNumbers = takesNumbers
+    this.#walk =
+      field.in === 'label'
+        ? labelIn(field.name)
+        : (stored, rows, take) => {
+            const { values, codes } = reader.values(stored, rows)
+            for (let i = 0; i < codes.length; i++) if (codes[i]! >= 0) take(i, values[codes[i]!]!)
+          }
+  }
 
   /** A text is converted once, however many records of the batch have it. */
-  #numbers(
-    { values: texts, codes }: FieldValues,
+  read(
+    stored: StoredBatch,
+    rows: number[],
     intervals: Int32Array,
     pairsOf: (i: number) => [string, string][],
   ) {
-    const { convert } = this.#measure as Extract<Measure, { is: 'label' }>
-    const converted = new Array<number | null | undefined>(texts.length)
-    const values = new Float64Array(codes.length)
-    const isSample = new Uint8Array(codes.length)
-    for (let i = 0; i < codes.length; i++) {
-      const code = codes[i]!
-      if (code < 0 || intervals[i]! < 0) continue
-      let number = converted[code]
+    const values = new Float64Array(rows.length)
+    const isSample = new Uint8Array(rows.length)
+    const known = new Map<string, number | null>()
+    const numberOf = (i: number, value: LabelValue): number | null => {
+      if (typeof value === 'number' && this.#takesNumbers) return value
+      const text = String(value)
+      let number = known.get(text)
       if (number === undefined) {
-        number = convert(texts[code]!, () => pairsOf(i))
-        converted[code] = number
+        number = this.#convert(text, () => pairsOf(i))
+        known.set(text, number)
       }
-      if (number === null) continue
+      return number
+    }
+    this.#walk(stored, rows, (i, value) => {
+      if (intervals[i]! < 0) return
+      const number = numberOf(i, value)
+      if (number === null) return
       values[i] = number
       isSample[i] = 1
-    }
+    })
     return { values, isSample }
   }
 }
+
+function labelIn(name: string) {
+  const walk = labelWalk(name)
+  return ({ batch }: StoredBatch, rows: number[], take: Take) => walk(batch, rows, take)
+}
+
+type Take = (i: number, value: LabelValue) => void
 
 /** Bytes of each line as it was sent. */
 function bytesOf(stored: StoredBatch, rows: number[], intervals: Int32Array): Float64Array {

@@ -3,6 +3,7 @@
 import { Buffer } from 'node:buffer'
 import type { Needed } from '../block/parquet.ts'
 import type { StoredBatch } from '../block/stored.ts'
+import { inOnePiece } from '../count/field-values.ts'
 import { unixNano } from '../match/view.ts'
 import type { Processed, Reads } from './entry.ts'
 import { showLabels } from './label-sets.ts'
@@ -75,11 +76,12 @@ export class PipelineSource implements SampleSource {
 
   #seriesOf(processed: Processed): number {
     const pairs = labelsOf(processed, this.#extracting.naming)
-    const key = JSON.stringify(pairs)
+    let key = ''
+    for (const [name, value] of pairs) key += `${name}=${value.length}:${value}`
     let series = this.#known.get(key)
     if (series === undefined) {
       series = this.#series.numberOf(pairs)
-      this.#known.set(key, series)
+      this.#known.set(inOnePiece(key), series)
     }
     return series
   }

@@ -5,6 +5,7 @@ import { BUCKETS_MAX } from '../limits.ts'
 import type { Ask } from '../query/ask.ts'
 import type { Filter } from '../query/filter.ts'
 import { err, ok, type Result } from '../result.ts'
+import { readNumber } from './go-numbers.ts'
 import type { LabelSets } from './label-sets.ts'
 import { labelField } from './labels.ts'
 import { ERROR, ERROR_DETAILS } from './line-labels.ts'
@@ -212,8 +213,9 @@ function sourceOf(
     }
     const alone = preparePipeline([], unwrap)
     if (!alone.ok) return alone
-    const convert = converting(alone.data, unwrap.label)
-    const measure = { is: 'label', name: unwrap.label, convert } as const
+    const convert = converting(alone.data, unwrap)
+    const takesNumbers = unwrap.conversion === null && asksErrors(unwrap)
+    const measure = { is: 'label', name: unwrap.label, convert, takesNumbers } as const
     return ok((series) => new ColumnSource(names, measure, series))
   }
   const prepared = preparePipeline(rest, unwrap, 'by' in naming ? new Set(naming.by) : 'all')
@@ -229,10 +231,25 @@ function asksItself({ label, filters }: Unwrap): boolean {
   return filters.flatMap(filterNames).every((name) => own.includes(name))
 }
 
-/** A value as a record's only label. */
-function converting(pipeline: Pipeline, label: string): Convert {
+/** It has no conditions but that a value is none of an error. */
+const asksErrors = ({ filters }: Unwrap): boolean =>
+  filters.every(
+    (filter) =>
+      filter.kind === 'match' &&
+      filter.matcher.name === ERROR &&
+      filter.matcher.op === '=' &&
+      filter.matcher.value === '',
+  )
+
+/** A value as a record's only label. What is a number, where nothing else is asked, needs no pipeline. */
+function converting(pipeline: Pipeline, unwrap: Unwrap): Convert {
+  const { label, conversion } = unwrap
+  const unit = conversion === null || conversion === 'bytes' ? (conversion ?? 'number') : 'duration'
+  const isPlain = asksErrors(unwrap)
   return (text, labelsOf) => {
     if (text === '') return null
+    const number = isPlain ? readNumber(text, unit) : null
+    if (number !== null) return number
     const own = { stream: new Map<string, string>(), metadata: new Map([[label, text]]) }
     const processed = pipeline.run('', own)
     if (processed === null) return null
