@@ -75,7 +75,7 @@ function formatNumber(value: number): string {
   if (Number.isNaN(value)) return '(0 / 0)'
   if (!Number.isFinite(value)) return `(${value < 0 ? '-' : ''}1e308 * 10)`
   const size = Math.abs(value)
-  if (size === 0 || (size >= 1e-4 && size < 1e21)) return plain(value)
+  if (size === 0 || (size >= 1e-4 && size < 1e6)) return plain(value)
   const [digits, exponent] = value.toExponential().split('e') as [string, string]
   return `${digits}e${exponent[0]}${exponent.slice(1).padStart(2, '0')}`
 }

@@ -65,10 +65,16 @@ const secondsOf = ({ ms, ns }: Span): number =>
   Math.trunc(ms / 1000) + ((ms % 1000) * NS_PER_MS + ns) / 1e9
 
 function parseSpan(text: string): Span | null {
+  const ms = parseRange(text)
+  return ms === null ? parseGoSpan(text) : { ms, ns: 0 }
+}
+
+/** Milliseconds of what stands in brackets, `[1h30m]`: the first of the two forms alone. */
+export function parseRange(text: string): number | null {
   const parts = PROMETHEUS_DURATION.exec(text)
-  if (parts === null) return parseGoSpan(text)
+  if (parts === null) return null
   const ms = UNITS_MS.reduce((sum, [, unitMs], i) => sum + Number(parts[i + 1] ?? 0) * unitMs, 0)
-  return ms < DURATION_MS_END ? { ms, ns: 0 } : null
+  return ms < DURATION_MS_END ? ms : null
 }
 
 function parseGoSpan(text: string): Span | null {

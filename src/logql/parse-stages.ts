@@ -101,9 +101,7 @@ export function readSelector(w: Words): Matcher[] {
 
 function readMatcher(w: Words, name: string): Matcher {
   const op = take(w, 'operator').text
-  if (!MATCHER_OP.test(op)) {
-    throw unexpected(w.text, w.tokens, COMPARISON.test(op) ? w.at : w.at - 1)
-  }
+  if (!MATCHER_OP.test(op)) throw unexpected(w.text, w.tokens, w.at - 1)
   const value = take(w, 'string').string
   return { name, op: op as Matcher['op'], value }
 }
@@ -256,6 +254,8 @@ function readOneFilter(w: Words): LabelFilter {
   }
   const name = take(w, 'identifier').text
   const following = w.tokens[w.at + 1]
+  // A text is compared with = alone.
+  if (isNext(w, '==') && following?.kind === 'string') throw unexpected(w.text, w.tokens, w.at + 1)
   const isText = following?.kind === 'string' || isNext(w, '=~') || isNext(w, '!~')
   if (isText) return { kind: 'match', matcher: readMatcher(w, name) }
   const written = take(w, 'operator').text

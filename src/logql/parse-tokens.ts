@@ -1,7 +1,7 @@
 // The words of a LogQL query, cut as Loki's own lexer cuts them: with Go's comments, strings and
 // numbers, and function names that are labels where no bracket follows them.
 
-import { parseBytes, parseDuration, parseDurationSeconds, unquote } from './literals.ts'
+import { parseBytes, parseDuration, parseDurationSeconds, parseRange, unquote } from './literals.ts'
 
 export type TokenKind =
   | 'identifier'
@@ -144,7 +144,7 @@ function rangeAt(text: string, from: number): [number, { number: number }] {
   const end = text.indexOf(']', from)
   if (end < 0) throw new BadQuery(`${placeOf(text, from)} missing closing ']' in duration`)
   const duration = text.slice(from + 1, end)
-  const ms = /^[\dywdhms]+$/.test(duration) ? parseDuration(duration) : null
+  const ms = parseRange(duration)
   if (ms === null) {
     const shown = JSON.stringify(duration.slice(0, 50))
     throw new BadQuery(`${placeOf(text, from)} not a valid duration string: ${shown}`)
@@ -156,7 +156,9 @@ function rangeAt(text: string, from: number): [number, { number: number }] {
 function numberAt(text: string, from: number, to: number): number {
   const number = Number(text.slice(from, to))
   const isCut = /[\p{L}_]/u.test(charAt(text, to))
-  if (isCut || !Number.isFinite(number)) {
+  // Go takes it for an octal one.
+  const isOctal = /^0\d*[89]\d*$/.test(text.slice(from, to))
+  if (isCut || isOctal || !Number.isFinite(number)) {
     const shown = JSON.stringify(/[\p{L}\p{Nd}_.]+/uy.exec(text.slice(from, from + 50))?.[0])
     throw new BadQuery(`${placeOf(text, from)} unable to parse literal as a float: ${shown}`)
   }

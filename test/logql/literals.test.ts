@@ -8,6 +8,7 @@ import {
   parseDuration,
   parseDurationSeconds,
   parseGoSeconds,
+  parseRange,
   quote,
   unquote,
 } from '../../src/logql/literals.ts'
@@ -55,6 +56,13 @@ describe('parseDuration', () => {
     '--5m',
   ])('refuses %j', (text) => {
     expect(parseDuration(text)).toBe(null)
+  })
+})
+
+describe('parseRange', () => {
+  it('reads whole units, the largest first', () => {
+    expect(parseRange('1d12h')).toBe(129_600_000)
+    for (const text of ['1.5h', '1m1h', '-5m', '10us', '0', '']) expect(parseRange(text)).toBe(null)
   })
 })
 

@@ -296,6 +296,8 @@ describe('refused', () => {
   refuses('variants(vector(1)) of ({a="b"}[5m])', `${at(1, 1)} variants is not supported`)
   refuses('rate({a="b"}[0s])', `${at(1, 13)} a range must be longer than 0`)
   refuses('rate({a="b"}[1.5h])', `${at(1, 13)} not a valid duration string: "1.5h"`)
+  refuses('rate({a="b"}[1m1h])', `${at(1, 13)} not a valid duration string: "1m1h"`)
+  refuses('vector(08)', `${at(1, 8)} unable to parse literal as a float: "08"`)
   refuses('rate({a="b"}[ 5m ])', `${at(1, 13)} not a valid duration string: " 5m "`)
   refuses('rate({a="b"}[5m)', `${at(1, 13)} missing closing ']' in duration`)
   refuses('rate({a="b"}[5m] offset 10us)', `${at(1, 25)} an offset is of whole milliseconds`)
