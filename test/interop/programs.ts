@@ -89,6 +89,25 @@ const RECIPES = {
     build: [goBuild('github.com/grafana/loki/v3/cmd/loki')],
     run: ['{}/program'],
   },
+  // Loki's shippers: of its module the package that Promtail was, of npm and PyPI what apps use.
+  promtail: {
+    sources: 'promtail',
+    build: [goBuild('.')],
+    run: ['{}/program'],
+  },
+  'node-loki': {
+    sources: 'node-loki',
+    build: [['npm', 'ci', '--ignore-scripts', '--no-audit', '--no-fund']],
+    run: ['node', '{}/main.js'],
+  },
+  'python-loki': {
+    sources: 'python-loki',
+    build: [
+      ['python3', '-m', 'venv', 'venv'],
+      ['venv/bin/python', '-m', 'pip', 'install', '-q', '-r', 'requirements.txt'],
+    ],
+    run: ['{}/venv/bin/python', '{}/main.py'],
+  },
   // DuckDB and Arrow, which read the blocks of the archive.
   parquet: {
     sources: 'parquet',
