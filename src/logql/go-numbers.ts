@@ -43,8 +43,12 @@ function parseHexFloat(text: string): number | null {
   return sign === '-' ? -value : value
 }
 
+/** Characters of a value that a message repeats. */
+const SHOWN_CHARS_MAX = 1024
+
 /** Why readNumber gave null. */
-export function numberFault(text: string, unit: Unit): string {
+export function numberFault(value: string, unit: Unit): string {
+  const text = value.slice(0, SHOWN_CHARS_MAX)
   if (unit === 'duration') return durationFault(text)
   if (unit === 'bytes') return bytesFault(text)
   return floatFault(text)

@@ -6,6 +6,7 @@ export const MALFORMED_ARRAY = "Value is array, but can't find closing ']' symbo
 export const MALFORMED_STRING = `Value is string, but can't find closing '"' symbol`
 export const MALFORMED_JSON = 'Malformed JSON error'
 export const MALFORMED_ESCAPE = 'Encountered an invalid escape sequence in a string'
+export const TOO_DEEP = 'objects and arrays are too deep inside each other'
 export const UNKNOWN_VALUE = 'Unknown value type'
 
 export const QUOTE = 34
@@ -41,37 +42,26 @@ export function stringEnd(text: string, from: number, end: number): number {
   }
 }
 
-/** The ends of blocks of one text, so that those inside each other are not scanned again and again. */
-export class BlockEnds {
-  readonly #ends = new Map<number, number>()
-  readonly #open: number[] = []
+/**
+ * Characters looked through for the ends of blocks in one line. Blocks inside each other are looked
+ * through once for each: this is eight times the longest line, a few ms.
+ */
+const BLOCK_CHARS_MAX = 2 * 1024 * 1024
 
-  clear(): void {
-    if (this.#ends.size > 0) this.#ends.clear()
+/** Index after the bracket that closes the one at `from`; -1: there is none. Only its own kind counts. */
+function blockEnd(text: string, from: number, end: number): number {
+  const opening = text.charCodeAt(from)
+  const closing = opening === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_ARRAY
+  let level = 0
+  for (let at = from; at < end; at++) {
+    const c = text.charCodeAt(at)
+    if (c === QUOTE) {
+      at = stringEnd(text, at + 1, end) - 1
+      if (at < 0) return -1
+    } else if (c === opening) level++
+    else if (c === closing && --level === 0) return at + 1
   }
-
-  /** Index after the bracket that closes the one at `from`; -1: there is none. Only its own kind counts. */
-  find(text: string, from: number, end: number): number {
-    const known = this.#ends.get(from)
-    if (known !== undefined) return known <= end ? known : -1
-    const opening = text.charCodeAt(from)
-    const closing = opening === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_ARRAY
-    const open = this.#open
-    open.length = 0
-    for (let at = from; at < end; at++) {
-      const c = text.charCodeAt(at)
-      if (c === QUOTE) {
-        at = stringEnd(text, at + 1, end) - 1
-        if (at < 0) return -1
-      } else if (c === opening) open.push(at)
-      else if (c === closing) {
-        const start = open.pop()!
-        if (open.length === 0) return at + 1
-        this.#ends.set(start, at + 1)
-      }
-    }
-    return -1
-  }
+  return -1
 }
 
 export type ValueKind = 'string' | 'number' | 'boolean' | 'null' | 'object' | 'array'
@@ -84,7 +74,12 @@ export class ValueReader {
   end = 0
   /** Index after the value, quote included. */
   after = 0
-  readonly blocks = new BlockEnds()
+  #left = BLOCK_CHARS_MAX
+
+  /** Before the first value of a line. */
+  reset(): void {
+    this.#left = BLOCK_CHARS_MAX
+  }
 
   /** Null, or why there is no value. */
   read(text: string, from: number, end: number): string | null {
@@ -102,7 +97,9 @@ export class ValueReader {
       return null
     }
     if (c === OPEN_OBJECT || c === OPEN_ARRAY) {
-      const after = this.blocks.find(text, at, end)
+      const after = blockEnd(text, at, end)
+      this.#left -= (after < 0 ? end : after) - at
+      if (this.#left < 0) return TOO_DEEP
       this.kind = c === OPEN_OBJECT ? 'object' : 'array'
       this.end = after
       this.after = after
@@ -182,9 +179,17 @@ export function unescapeJson(raw: string): string | null {
   return text + raw.slice(from)
 }
 
+/** The code of `\\u00e9`; null where there is no such escape. */
 function codeAt(raw: string, at: number): number | null {
-  const escaped = raw.slice(at, at + 6)
-  return /^\\.[0-9a-fA-F]{4}$/su.test(escaped) ? Number.parseInt(escaped.slice(2), 16) : null
+  if (raw.charCodeAt(at) !== BACKSLASH || at + 6 > raw.length) return null
+  let code = 0
+  for (let i = at + 2; i < at + 6; i++) {
+    const c = raw.charCodeAt(i) | 32
+    const digit = c >= 97 && c <= 102 ? c - 87 : c >= 48 && c <= 57 ? c - 48 : -1
+    if (digit < 0) return null
+    code = code * 16 + digit
+  }
+  return code
 }
 
 function pairOf(high: number, low: number): string {

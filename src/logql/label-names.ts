@@ -4,9 +4,15 @@
 import { EXTRACTED, type LineLabels } from './line-labels.ts'
 
 /** Space as Go sees it: JavaScript's own has U+FEFF as well, and lacks U+0085. */
-const OUTER_SPACE =
-  /^[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+|[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/g
-export const trimSpace = (text: string): string => text.replace(OUTER_SPACE, '')
+const SPACE = /[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/
+
+export function trimSpace(text: string): string {
+  let from = 0
+  let to = text.length
+  while (from < to && SPACE.test(text[from]!)) from++
+  while (to > from && SPACE.test(text[to - 1]!)) to--
+  return text.slice(from, to)
+}
 
 const PLAIN = /^[a-zA-Z_][a-zA-Z0-9_]*$/
 

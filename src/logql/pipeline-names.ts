@@ -91,7 +91,9 @@ function namesMadeBy(stage: Stage): string[] {
     case 'regexp':
       return [...stage.source.matchAll(/\(\?P?<([^>]+)>/g)].map((found) => found[1]!)
     case 'pattern':
-      return [...stage.pattern.matchAll(/<([a-zA-Z_][a-zA-Z0-9_]*)>/g)].map((found) => found[1]!)
+      return [...stage.pattern.matchAll(/<([a-zA-Z_][a-zA-Z0-9_]*)>/g)]
+        .map((found) => found[1]!)
+        .filter((name) => name !== '_')
     case 'keep':
     case 'drop':
       return stage.labels.map((label) => (typeof label === 'string' ? label : label.name))

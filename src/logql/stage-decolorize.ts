@@ -2,9 +2,9 @@
 
 import type { Step } from './stage.ts'
 
-/** Runs of digits and letters are bounded: a line of nothing else must not be searched from each of them. */
+/** Each run is bounded, so that no line is searched to its end from each of its escapes. */
 const ANSI =
-  /[\x1b\x9b][[\]()#;?]*(?:(?:[a-zA-Z\d]{0,256}(?:;[a-zA-Z\d]{0,256}){0,64})?\x07|(?:\d{1,4}(?:;\d{0,4}){0,64})?[\dA-PRZcf-ntqry=><~])/g
+  /[\x1b\x9b][[\]()#;?]{0,16}(?:[a-zA-Z\d;]{0,1024}\x07|(?:\d{1,4}(?:;\d{0,4}){0,64})?[\dA-PRZcf-ntqry=><~])/g
 
 export class DecolorizeStage implements Step {
   run(line: string): string {

@@ -78,7 +78,7 @@ export class JsonFieldsStage implements Step {
     }
     this.#line = line
     this.#found.clear()
-    this.#value.blocks.clear()
+    this.#value.reset()
     if (first === OPEN_OBJECT) this.#readObject(0, line.length, this.#root)
     else if (first === OPEN_ARRAY) this.#readArray(0, line.length, this.#root)
     if (this.#found.size < this.#fields.length) {

@@ -15,6 +15,7 @@ import {
   QUOTE,
   skipSpace,
   stringEnd,
+  TOO_DEEP,
   unescapeJson,
   ValueReader,
 } from './json-text.ts'
@@ -24,7 +25,6 @@ import type { Step } from './stage.ts'
 
 /** Not a fault: all that anybody reads is there. */
 const COMPLETE = Symbol('complete')
-const TOO_DEEP = `objects are inside each other more than ${JSON_DEPTH_MAX} times`
 
 type Outcome = string | typeof COMPLETE | null
 
@@ -44,7 +44,7 @@ export class JsonStage implements Step {
     if (this.#labels.isComplete) return line
     this.#line = line
     this.#hasEscapes = line.includes('\\')
-    this.#value.blocks.clear()
+    this.#value.reset()
     const outcome = this.#readObject(0, line.length, this.#keys, 1)
     if (typeof outcome === 'string') this.#labels.failParsing('JSONParserErr', outcome)
     return line

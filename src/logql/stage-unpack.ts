@@ -40,7 +40,7 @@ export class UnpackStage implements Step {
     }
     this.#entry = null
     this.#unpacked.clear()
-    this.#value.blocks.clear()
+    this.#value.reset()
     const fault = this.#readObject(line)
     if (fault !== null) {
       labels.failParsing('JSONParserErr', fault)

@@ -80,12 +80,20 @@ export function align(side: 'left' | 'right', count: bigint, text: string): stri
 /** Go's strings.Trim: all characters of the set, at the chosen ends. */
 export function trimSet(text: string, set: string, ends: 'both' | 'left' | 'right'): string {
   const chars = new Set(set)
-  const all = [...text]
   let from = 0
-  let to = all.length
-  if (ends !== 'right') while (from < to && chars.has(all[from]!)) from++
-  if (ends !== 'left') while (to > from && chars.has(all[to - 1]!)) to--
-  return all.slice(from, to).join('')
+  let to = text.length
+  while (ends !== 'right' && from < to) {
+    const char = String.fromCodePoint(text.codePointAt(from)!)
+    if (!chars.has(char)) break
+    from += char.length
+  }
+  while (ends !== 'left' && to > from) {
+    const isPair = to - from > 1 && text.codePointAt(to - 2)! > 0xffff
+    const char = text.slice(to - (isPair ? 2 : 1), to)
+    if (!chars.has(char)) break
+    to -= char.length
+  }
+  return text.slice(from, to)
 }
 
 export const trim = trimSpace
@@ -103,7 +111,7 @@ export const title = (text: string): string =>
     return ends ? before + letter.toUpperCase() : all
   })
 
-export const encodeBase64 = (text: string): string => {
+export function encodeBase64(text: string): string {
   let binary = ''
   for (const byte of ENCODER.encode(text)) binary += String.fromCharCode(byte)
   return btoa(binary)
@@ -131,12 +139,14 @@ export function decodeUrl(text: string): string {
   if (wrong) {
     throw new TemplateError(`invalid URL escape "${wrong[0]}"`)
   }
-  const bytes: number[] = []
-  for (const piece of text.replaceAll('+', ' ').split(/(%[0-9a-fA-F]{2})/)) {
-    if (/^%[0-9a-fA-F]{2}$/.test(piece)) bytes.push(Number.parseInt(piece.slice(1), 16))
-    else for (const byte of ENCODER.encode(piece)) bytes.push(byte)
-  }
-  return DECODER.decode(new Uint8Array(bytes))
+  const spaced = text.replaceAll('+', ' ')
+  return spaced.replace(/(?:%[0-9a-fA-F]{2})+/g, (escapes) => {
+    const bytes = new Uint8Array(escapes.length / 3)
+    for (let i = 0; i < bytes.length; i++) {
+      bytes[i] = Number.parseInt(escapes.slice(i * 3 + 1, i * 3 + 3), 16)
+    }
+    return DECODER.decode(bytes)
+  })
 }
 
 /** Every match, as Go finds them: an empty one beside the match before it is none. */
