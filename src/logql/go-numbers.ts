@@ -10,7 +10,8 @@ export function readNumber(text: string, unit: Unit): number | null {
   return unit === 'duration' ? parseGoSeconds(text) : parseBytes(text)
 }
 
-const FLOAT = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+/** With `_` between two digits, as Go writes large numbers. */
+const FLOAT = /^[+-]?(?:\d(?:_?\d)*(?:\.(?:\d(?:_?\d)*)?)?|\.\d(?:_?\d)*)(?:[eE][+-]?\d(?:_?\d)*)?$/
 const HEX_FLOAT = /^([+-]?)0[xX]((?:_?[0-9a-fA-F])*)(?:\.([0-9a-fA-F_]*))?[pP]([+-]?\d{1,6})$/
 const INFINITE = /^([+-]?)inf(?:inity)?$/i
 /** Longer digits say nothing more. */
@@ -20,7 +21,7 @@ const FLOAT_CHARS_MAX = 1024
 export function parseGoFloat(text: string): number | null {
   if (text.length > FLOAT_CHARS_MAX) return null
   if (FLOAT.test(text)) {
-    const value = Number(text)
+    const value = Number(text.replaceAll('_', ''))
     return Number.isFinite(value) ? value : null
   }
   if (/^nan$/i.test(text)) return Number.NaN
