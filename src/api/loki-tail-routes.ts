@@ -29,8 +29,10 @@ const FRAME_LINES_MAX = 100
  */
 const CHARS_A_SECOND_MAX = 256 * 1024
 const BURST_CHARS_MAX = 1024 * 1024
-/** Of one socket: at worst a client took nothing, and it all lies in memory. */
-const SENT_CHARS_MAX = 32 * 1024 * 1024
+/** At worst a client takes nothing, and all lies in memory: one that is sent much for long is closed. */
+const AHEAD_CHARS_MAX = 32 * 1024 * 1024
+/** What every client that still reads is thought to take. */
+const TAKEN_A_SECOND = 64 * 1024
 /** Codes of the protocol: as asked, and with a reason. */
 const NORMAL = 1000
 const ENDED = 1011
@@ -100,7 +102,8 @@ class Sender {
   readonly #pipeline: Pipeline
   readonly #isCategorized: boolean
   #isOpen = true
-  #sentChars = 0
+  /** Characters that a client may not have taken. */
+  #aheadChars = 0
   /** Characters that may be sent at once. */
   #allowed = BURST_CHARS_MAX
   #allowedMs = Date.now()
@@ -121,7 +124,7 @@ class Sender {
     while (this.#isOpen) {
       await this.#pause()
       const events = await this.#tail.next()
-      if (events === null || this.#sentChars > SENT_CHARS_MAX) break
+      if (events === null || this.#aheadChars > AHEAD_CHARS_MAX) break
       this.#sendEvents(events, sent)
     }
     this.#close(ENDED, 'the tail ended: ask again')
@@ -162,7 +165,7 @@ class Sender {
   #send(frame: object): void {
     if (!this.#isOpen) return
     const text = JSON.stringify(frame)
-    this.#sentChars += text.length
+    this.#aheadChars += text.length
     this.#allowed -= text.length
     this.#socket.send(text)
   }
@@ -170,8 +173,9 @@ class Sender {
   /** Waits until as much may be sent again as was sent too much. */
   async #pause(): Promise<void> {
     const nowMs = Date.now()
-    const earned = ((nowMs - this.#allowedMs) / 1000) * CHARS_A_SECOND_MAX
-    this.#allowed = Math.min(BURST_CHARS_MAX, this.#allowed + earned)
+    const seconds = (nowMs - this.#allowedMs) / 1000
+    this.#allowed = Math.min(BURST_CHARS_MAX, this.#allowed + seconds * CHARS_A_SECOND_MAX)
+    this.#aheadChars = Math.max(0, this.#aheadChars - seconds * TAKEN_A_SECOND)
     this.#allowedMs = nowMs
     if (this.#allowed >= 0) return
     const ms = (-this.#allowed / CHARS_A_SECOND_MAX) * 1000
