@@ -18,7 +18,9 @@ const FOLDS: Record<Fold, (values: number[]) => number> = {
   stdvar: varianceOf,
 }
 
+/** Of one value it is 0, of an infinite one too. */
 function varianceOf(values: number[]): number {
+  if (values.length === 1) return 0
   const mean = FOLDS.avg(values)
   return values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length
 }

@@ -106,7 +106,8 @@ function groupOf(labels: LabelMap, { isWithout, labels: names }: Grouping): Labe
 function aggregated(name: string, values: number[]): number {
   const sum = values.reduce((a, b) => a + b, 0)
   const mean = sum / values.length
-  const variance = values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length
+  const variance =
+    values.length === 1 ? 0 : values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length
   if (name === 'sum') return sum
   if (name === 'avg') return mean
   if (name === 'min') return Math.min(...values)
