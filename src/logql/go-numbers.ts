@@ -67,14 +67,24 @@ function durationFault(text: string): string {
     if (!number) break
     rest = rest.slice(number[0].length)
     const unit = /^[^.\d]*/.exec(rest)![0]
-    if (unit === '') return `time: missing unit in duration ${quote(text)}`
+    if (unit === '') return `time: missing unit in duration ${quoteBytes(text)}`
     if (!/^(?:ns|[uµμ]s|ms|s|m|h)$/.test(unit)) {
-      return `time: unknown unit ${quote(unit)} in duration ${quote(text)}`
+      return `time: unknown unit ${quoteBytes(unit)} in duration ${quoteBytes(text)}`
     }
     rest = rest.slice(unit.length)
   }
-  return `time: invalid duration ${quote(text)}`
+  return `time: invalid duration ${quoteBytes(text)}`
 }
+
+/** As package time of Go quotes: bytes that are not printable ASCII in hexadecimal. */
+const quoteBytes = (text: string): string =>
+  `"${text.replace(/["\\]|[^ -~]/gu, (char) =>
+    char === '"' || char === '\\'
+      ? `\\${char}`
+      : [...new TextEncoder().encode(char)]
+          .map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`)
+          .join(''),
+  )}"`
 
 function bytesFault(text: string): string {
   const digits = /^[\d.,]*/.exec(text)![0]

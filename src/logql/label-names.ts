@@ -45,6 +45,8 @@ export interface KeyName {
 
 /** Keys remembered by one stage; lines whose keys are values of their own must not fill the memory. */
 const KEYS_MAX = 4096
+/** Longer ones are not names that come again. */
+const NAME_CHARS_MAX = 256
 
 /** The keys of a line, or of an object in it. */
 export class KeyTable {
@@ -73,7 +75,7 @@ export class KeyTable {
       wantsInside: this.#labels.wantsPrefix(plain),
       inside: null,
     }
-    if (this.#room.left > 0) {
+    if (this.#room.left > 0 && plain.length <= NAME_CHARS_MAX) {
       this.#room.left--
       // Out of the line: a slice would keep all of it.
       this.#keys.set(detached(key), name)

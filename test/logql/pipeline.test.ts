@@ -267,7 +267,7 @@ describe('regexp, pattern, unpack, decolorize', () => {
 })
 
 describe('label filters', () => {
-  const line = 'n=5 f=1.5 d=1m30s b=5KB t=err x=5zb inf=inf'
+  const line = String.raw`n=5 f=1.5 d=1m30s b=5KB t=err x=5zb inf=inf q="\"\né"`
   it.each([
     ['n=5', true],
     ['n!=5', false],
@@ -306,6 +306,7 @@ describe('label filters', () => {
     ['x>5s', 'time: unknown unit "zb" in duration "5zb"'],
     ['n>5s', 'time: missing unit in duration "5"'],
     ['t>5s', 'time: invalid duration "err"'],
+    ['q>5s', String.raw`time: invalid duration "\"\x0a\xc3\xa9"`],
     ['t>5KB', 'strconv.ParseFloat: parsing "": invalid syntax'],
   ])('a value that is no number keeps the line, with an error: %s', (filter, why) => {
     expect(parsed(`| logfmt | ${filter}`, line)).toMatchObject({
@@ -563,7 +564,7 @@ describe('lines of strangers', () => {
 
   it.each([
     ['objects that are never closed', long('{"a":')],
-    ['objects in objects', '{"a":'.repeat(40_000) + '1' + '}'.repeat(40_000)],
+    ['objects in objects', `${'{"a":'.repeat(40_000)}1${'}'.repeat(40_000)}`],
     ['many keys', `{${manyKeys}}`],
     ['many pairs', manyKeys.replaceAll(':', '=').replaceAll(',', ' ').replaceAll('"', '')],
   ])('%s end in an error, or in few labels', (_, line) => {
