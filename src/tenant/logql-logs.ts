@@ -11,7 +11,7 @@ import { type Pipeline, preparePipeline } from '../logql/pipeline.ts'
 import { selectionOf } from '../logql/selection.ts'
 import type { LogQuery } from '../logql/syntax.ts'
 import type { Page, Sink } from '../match/merge.ts'
-import type { RecordView } from '../match/view.ts'
+import { type RecordView, unixNano } from '../match/view.ts'
 import { allOf, columnIs, type Filter } from '../query/filter.ts'
 import { continued, everythingOf, type Plan } from '../query/plan.ts'
 import { err, ok, type Result } from '../result.ts'
@@ -168,7 +168,8 @@ class Piped implements Sink {
     const own = this.#reader.read(stored, open)
     const passing = open.filter((row, i) => {
       const line = messages ? messages.at(row) : batch.message[row]!
-      return this.#pipeline.run(line, own[i]!) !== null
+      const time = unixNano(batch.timeMs[row]!, batch.timeNs[row]!)
+      return this.#pipeline.run(line, own[i]!, time) !== null
     })
     return this.#page.wanted(stored, passing, shard)
   }

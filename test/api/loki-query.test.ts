@@ -103,6 +103,17 @@ describe('lines', () => {
     expect(linesOf(await dataOf(other))).toEqual(['two'])
   })
 
+  it('are chosen by what a template made of their time', async () => {
+    const second = START_MS / 1000 + 60
+    const made = '{service_name="shop"} | label_format at=`{{__timestamp__ | unixEpoch}}`'
+    expect(linesOf(await dataOf<Streams>(range(`${made} | at <= ${second}`)))).toEqual([
+      'one',
+      'two',
+    ])
+    const line = '{service_name="shop"} | line_format "{{__timestamp__ | unixEpoch}}"'
+    expect(linesOf(await dataOf<Streams>(range(`${line} |= "${second}"`)))).toEqual([`${second}`])
+  })
+
   it('come with what they cost', async () => {
     const { stats } = await dataOf<Streams>(range('{service_name="shop"}'))
     expect(stats.summary).toMatchObject({ totalEntriesReturned: 3, totalPostFilterLines: 3 })
