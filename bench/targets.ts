@@ -129,9 +129,10 @@ export async function openProductDoor(
       }
     },
     async query(path, parameters) {
-      const sent = await fetch(`${url}/${path}?${new URLSearchParams(parameters)}`, {
-        headers: { authorization: `Bearer ${readKey}` },
-      })
+      const asked = `${url}/${path}?${new URLSearchParams(parameters)}`
+      const ask = () => fetch(asked, { headers: { authorization: `Bearer ${readKey}` } })
+      // A connection that was idle may be closed just when it is used again.
+      const sent = await ask().catch(ask)
       const text = await sent.text()
       if (path.startsWith('loki/') && sent.ok) return lokiAnswer(text)
       const { data } = sent.ok ? (JSON.parse(text) as { data: Answer }) : { data: null }
