@@ -1,6 +1,7 @@
 // Parameters of Loki's doors, as Loki reads them: times in its forms, its defaults and bounds. Names it
 // does not know are passed over, and of a name that is given twice the first counts.
 
+import { parseRange } from '../logql/literals.ts'
 import { BadParameter } from '../query/parameters.ts'
 import { parseTime, type Time } from '../time.ts'
 
@@ -164,17 +165,8 @@ function readStep(name: string, text: string): number {
   throw new BadParameter(name, `cannot parse ${quoted(text)} to a valid duration`)
 }
 
-const UNITS_MS = [31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1000, 1]
-const DURATION = /^(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?$/
-
 /** Milliseconds of `1h30m`, as Prometheus writes durations: whole numbers, the largest unit first. */
-function parseDuration(text: string): number | null {
-  if (text === '0') return 0
-  const found = text === '' ? null : DURATION.exec(text)
-  if (!found) return null
-  const ms = found.slice(1).reduce((sum, n, i) => sum + Number(n ?? 0) * UNITS_MS[i]!, 0)
-  return Number.isSafeInteger(ms) ? ms : null
-}
+const parseDuration = (text: string): number | null => (text === '0' ? 0 : parseRange(text))
 
 const quoted = (text: string) => JSON.stringify(shortened(text))
 const shortened = (text: string) => (text.length > 64 ? `${text.slice(0, 64)}…` : text)

@@ -4,9 +4,10 @@
 
 import { ok, type Result } from '../result.ts'
 import type { Processed } from './entry.ts'
-import { sanitize } from './label-names.ts'
+import { join } from './label-names.ts'
+import { ERROR, ERROR_DETAILS } from './line-labels.ts'
 import { parseBytes, parseGoSeconds } from './literals.ts'
-import { type Pipeline, preparePipeline } from './pipeline.ts'
+import { NO_TIME, type Pipeline, preparePipeline } from './pipeline.ts'
 
 export type FieldType = 'int' | 'float' | 'boolean' | 'duration' | 'bytes' | 'string'
 
@@ -79,8 +80,8 @@ export class FieldDetector {
   /** What a line holds: JSON if it is that, else logfmt. */
   #parse(line: string, stream: Map<string, string>): Parsed | null {
     for (const { name, pipeline } of this.#parsers) {
-      const entry = pipeline.run(line, { stream, metadata: NONE })
-      if (!entry || entry.parsed.has('__error__')) continue
+      const entry = pipeline.run(line, { stream, metadata: NONE }, NO_TIME)
+      if (!entry || entry.parsed.has(ERROR)) continue
       return { parser: name, labels: entry.parsed, line }
     }
     return null
@@ -107,7 +108,7 @@ interface Parsed {
 }
 
 const NONE: ReadonlyMap<string, string> = new Map()
-const isError = (name: string) => name === '__error__' || name === '__error_details__'
+const isError = (name: string) => name === ERROR || name === ERROR_DETAILS
 
 /** Keys of a path: deeper ones are found by nobody. */
 const PATH_MAX = 64
@@ -120,7 +121,7 @@ function pathTo(label: string, line: string): string[] | null {
       return path.length > 0 && (prefix === label || prefix === name) ? path : null
     }
     for (const [key, member] of Object.entries(value)) {
-      const own = prefix === '' ? sanitize(key) : `${prefix}_${key.replace(/[^a-zA-Z0-9_]/gu, '_')}`
+      const own = join(prefix, key)
       if (!label.startsWith(own) || path.length === PATH_MAX) continue
       const found = find(member, own, [...path, key])
       if (found) return found

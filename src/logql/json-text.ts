@@ -3,11 +3,11 @@
 
 export const MALFORMED_OBJECT = "Value looks like object, but can't find closing '}' symbol"
 export const MALFORMED_ARRAY = "Value is array, but can't find closing ']' symbol"
-export const MALFORMED_STRING = `Value is string, but can't find closing '"' symbol`
+const MALFORMED_STRING = `Value is string, but can't find closing '"' symbol`
 export const MALFORMED_JSON = 'Malformed JSON error'
 export const MALFORMED_ESCAPE = 'Encountered an invalid escape sequence in a string'
 export const TOO_DEEP = 'objects and arrays are too deep inside each other'
-export const UNKNOWN_VALUE = 'Unknown value type'
+const UNKNOWN_VALUE = 'Unknown value type'
 
 export const QUOTE = 34
 export const COMMA = 44

@@ -6,6 +6,9 @@ import { err, ok, type Result } from '../result.ts'
 import type { RegexBudget } from './regex-budget.ts'
 import type { Matcher } from './syntax.ts'
 
+/** As Loki matches the labels of streams: the whole value, a dot any character, line breaks included. */
+export const wholeRegex = (source: string): string => `^(?s:${source})$`
+
 export class LabelMatcher {
   readonly name: string
   readonly #value: string
@@ -25,7 +28,8 @@ export class LabelMatcher {
     // Alone first: a text that closes a group that it did not open would be another one inside.
     const own = regexes.compile(matcher.value)
     if (!own.ok) return err('bad_query', `label ${matcher.name}: ${own.error.message}`)
-    const whole = regexes.compile(`^(?${dotAll ? 's' : ''}:${matcher.value})$`)
+    const { value } = matcher
+    const whole = regexes.compile(dotAll ? wholeRegex(value) : `^(?:${value})$`)
     return whole.ok ? ok(new LabelMatcher(matcher, whole.data)) : whole
   }
 

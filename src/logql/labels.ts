@@ -41,10 +41,6 @@ export const METADATA_COLUMNS: readonly FieldColumn[] = [
   'severity_text',
 ]
 
-/** Labels that stages alone make. */
-export const ERROR = '__error__'
-export const ERROR_DETAILS = '__error_details__'
-
 /** Where the value of a label lies, of the stream or of structured metadata. */
 export function labelField(name: string): GroupField {
   const label = STREAM_LABELS.get(name)

@@ -4,6 +4,7 @@
 import { ATTRIBUTES_MAX } from '../limits.ts'
 import type { Own, Processed } from './entry.ts'
 
+/** Labels that stages alone make. */
 export const ERROR = '__error__'
 export const ERROR_DETAILS = '__error_details__'
 /** Set beside an error that the query asks for by name: then it does not fail a metric query. */
@@ -19,7 +20,7 @@ export type PipelineError =
   | 'TemplateFormatErr'
 
 /** Labels that parsers make of one line; a line of 100,000 keys must not take what a thousand lines take. */
-const PARSED_LABELS_MAX = ATTRIBUTES_MAX
+export const PARSED_LABELS_MAX = ATTRIBUTES_MAX
 export const TOO_MANY_LABELS = `the line has more than ${PARSED_LABELS_MAX} labels`
 
 const NOTHING: ReadonlyMap<string, string> = new Map()

@@ -3,6 +3,7 @@
 
 import { compileRegex } from '../query/regex.ts'
 import { formatStage } from './format-stages.ts'
+import { wholeRegex } from './label-matcher.ts'
 import { BadQuery } from './parse-tokens.ts'
 import type { LabelFilter, LogQuery, LogqlQuery, Matcher, Stage } from './syntax.ts'
 
@@ -67,9 +68,6 @@ export function checkMatcher({ op, value }: Matcher): void {
   checkRegex(value, 'parse error :')
   checkRegex(wholeRegex(value), 'parse error :')
 }
-
-/** As it is run: it matches the whole value, line breaks included. */
-const wholeRegex = (source: string): string => `^(?s:${source})$`
 
 function checkRegex(source: string, before: string): void {
   const regex = compileRegex(source)

@@ -1,7 +1,7 @@
 // What the stages of a query do to one line: it passes with its labels and its number, or not. All that
 // may be wrong with a stage is found here, before the first line.
 
-import { err, ok, type Result } from '../result.ts'
+import { ok, type Result } from '../result.ts'
 import type { Own, Processed, Reads } from './entry.ts'
 import { numberFault, readNumber } from './go-numbers.ts'
 import { LabelFilterStage } from './label-filter.ts'
@@ -79,10 +79,11 @@ function prepareStage(stage: Stage, labels: LineLabels, regexes: RegexBudget): R
     case 'keep':
     case 'drop':
       return prepareChoice(labels, stage.kind, stage.labels, regexes)
-    default:
-      return err('bad_query', `stage ${(stage as { kind: string }).kind} is not supported`)
   }
 }
+
+/** Where no stage is a template, nobody asks when a line was. */
+export const NO_TIME = '0'
 
 export class Pipeline {
   /** Own labels that decide whether a line passes, its number, or which labels stages make. */
@@ -113,7 +114,7 @@ export class Pipeline {
    * Null: the line does not pass, or has nothing to unwrap. Labels of the stream and metadata that no
    * stage changed come back as the maps that were given, so they are not to be written to.
    */
-  run(line: string, own: Own, timeNano = '0'): Processed | null {
+  run(line: string, own: Own, timeNano: string): Processed | null {
     const labels = this.#labels
     labels.reset(own)
     let made: string | null = line

@@ -9,7 +9,7 @@ import { readNumber } from './go-numbers.ts'
 import type { LabelSets } from './label-sets.ts'
 import { labelField } from './labels.ts'
 import { ERROR, ERROR_DETAILS } from './line-labels.ts'
-import { type Pipeline, preparePipeline } from './pipeline.ts'
+import { NO_TIME, type Pipeline, preparePipeline } from './pipeline.ts'
 import { ColumnSource, type Convert, type SampleSource } from './range-columns.ts'
 import { type Measuring, RangeCounter, type RangeSeries, seriesAt } from './range-count.ts'
 import { type Extraction, PipelineSource, refuseError } from './range-pipeline.ts'
@@ -251,7 +251,7 @@ function converting(pipeline: Pipeline, unwrap: Unwrap): Convert {
     const number = isPlain ? readNumber(text, unit) : null
     if (number !== null) return number
     const own = { stream: new Map<string, string>(), metadata: new Map([[label, text]]) }
-    const processed = pipeline.run('', own)
+    const processed = pipeline.run('', own, NO_TIME)
     if (processed === null) return null
     refuseError(processed, labelsOf)
     return processed.value

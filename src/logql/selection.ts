@@ -21,7 +21,9 @@ import {
 } from '../query/filter.ts'
 import { checkedRegex } from '../query/regex.ts'
 import { LEVELS } from '../record.ts'
-import { ERROR, ERROR_DETAILS, labelField } from './labels.ts'
+import { wholeRegex } from './label-matcher.ts'
+import { labelField } from './labels.ts'
+import { ERROR, ERROR_DETAILS } from './line-labels.ts'
 import type { LabelFilter, LogQuery, Matcher, Stage } from './syntax.ts'
 
 export interface Selection {
@@ -136,9 +138,6 @@ function regexFilter(name: string, source: string): Filter {
     : fieldIs(field, { is: 'regex', source: whole })
   return test('') && !isListed(source) ? someOf([some, notOf(isThere(field))]) : some
 }
-
-/** `^(?s:…)$`, as Loki matches labels: the whole value, a dot any character. */
-export const wholeRegex = (source: string): string => `^(?s:${source})$`
 
 /** Values with bars between them and nothing special in them: what a choice of several is sent as. */
 const isListed = (source: string): boolean =>

@@ -16,7 +16,7 @@ import {
   ValueReader,
 } from './json-text.ts'
 import { sanitize } from './label-names.ts'
-import { EXTRACTED, type LineLabels, TOO_MANY_LABELS } from './line-labels.ts'
+import { EXTRACTED, type LineLabels, PARSED_LABELS_MAX, TOO_MANY_LABELS } from './line-labels.ts'
 import type { Step } from './stage.ts'
 
 const ENTRY = '_entry'
@@ -89,7 +89,7 @@ export class UnpackStage implements Step {
     }
     const name = this.#labels.ownHas(key) ? key + EXTRACTED : key
     if (!this.#labels.wants(name) || this.#labels.wasMade(name)) return null
-    if (this.#labels.isFull || this.#unpacked.size >= 1024) return TOO_MANY_LABELS
+    if (this.#labels.isFull || this.#unpacked.size >= PARSED_LABELS_MAX) return TOO_MANY_LABELS
     this.#unpacked.set(sanitize(name), labelText(raw))
     return null
   }

@@ -64,23 +64,21 @@ export type MetricExpr =
   | { kind: 'vector'; value: number }
   | LabelReplace
 
-export const RANGE_FUNCTIONS = [
-  'count_over_time',
-  'rate',
-  'bytes_over_time',
-  'bytes_rate',
-  'sum_over_time',
-  'avg_over_time',
-  'min_over_time',
-  'max_over_time',
-  'quantile_over_time',
-  'first_over_time',
-  'last_over_time',
-  'stddev_over_time',
-  'stdvar_over_time',
-  'absent_over_time',
-] as const
-export type RangeFunction = (typeof RANGE_FUNCTIONS)[number]
+export type RangeFunction =
+  | 'count_over_time'
+  | 'rate'
+  | 'bytes_over_time'
+  | 'bytes_rate'
+  | 'sum_over_time'
+  | 'avg_over_time'
+  | 'min_over_time'
+  | 'max_over_time'
+  | 'quantile_over_time'
+  | 'first_over_time'
+  | 'last_over_time'
+  | 'stddev_over_time'
+  | 'stdvar_over_time'
+  | 'absent_over_time'
 
 /** `rate({…} | unwrap x [5m] offset 1h) by (y)`. */
 export interface RangeAggregation {
@@ -108,20 +106,18 @@ export interface Grouping {
   labels: string[]
 }
 
-export const VECTOR_FUNCTIONS = [
-  'sum',
-  'avg',
-  'min',
-  'max',
-  'count',
-  'stddev',
-  'stdvar',
-  'topk',
-  'bottomk',
-  'sort',
-  'sort_desc',
-] as const
-export type VectorFunction = (typeof VECTOR_FUNCTIONS)[number]
+export type VectorFunction =
+  | 'sum'
+  | 'avg'
+  | 'min'
+  | 'max'
+  | 'count'
+  | 'stddev'
+  | 'stdvar'
+  | 'topk'
+  | 'bottomk'
+  | 'sort'
+  | 'sort_desc'
 
 /** `sum by (x) (…)`. */
 export interface VectorAggregation {

@@ -136,7 +136,7 @@ export function toInt(value: Value): bigint {
 const MIN_INT = -(2n ** 63n)
 
 /** A text in Go's integer syntax, the base told by its prefix; of `12.7` the 12. */
-export function parseInt64(text: string): bigint | null {
+function parseInt64(text: string): bigint | null {
   const decimal = /^([-+]?)(\d*)\.\d*$/.exec(text)
   const whole = decimal ? decimal[1]! + (decimal[2] || '0') : text
   const parts =

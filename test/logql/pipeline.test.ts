@@ -375,7 +375,7 @@ describe('keep and drop', () => {
   it('what came in is not changed', () => {
     const stream = new Map([['a', 's']])
     const metadata = new Map([['m', 't']])
-    prepared('{app="x"} | drop a, m').run('', { stream, metadata })
+    prepared('{app="x"} | drop a, m').run('', { stream, metadata }, TIME)
     expect([...stream, ...metadata]).toEqual([
       ['a', 's'],
       ['m', 't'],
