@@ -184,6 +184,9 @@ export function isSorted(expr: MetricExpr): boolean {
   }
 }
 
+/** Of one label: a label_replace around another may double it each time. */
+const REPLACED_CHARS_MAX = 65_536
+
 /** The labels with `to` made of what the expression finds in `from`. */
 function replacing(
   { to, replacement, from, regex }: LabelReplace,
@@ -208,6 +211,9 @@ function replacing(
           : (matcher.group(group) ?? '')
       },
     )
+    if (made.length > REPLACED_CHARS_MAX) {
+      throw new Refusal(`label_replace makes ${to} longer than ${REPLACED_CHARS_MAX} characters`)
+    }
     return sets.of([...labels.pairs.filter(([name]) => name !== to), [to, made]])
   })
 }

@@ -91,6 +91,15 @@ describe('lines', () => {
     expect(await between(`${START_MS / 1000}`, '2026-06-01T09:30:00.000000018Z')).toEqual(['tick'])
   })
 
+  it('are told by their time where a stage makes something of it', async () => {
+    const { result } = await dataOf<Streams>(
+      range('{service_name="clock"} | line_format "{{ __timestamp__ | unixEpochNanos }}" |= "00017"'),
+    )
+    expect(result.flatMap(({ values }) => values)).toEqual([
+      [`${START_MS}000017`, `${START_MS}000017`],
+    ])
+  })
+
   it('that no record has are an empty list', async () => {
     const data = await dataOf<Streams>(range('{service_name="nobody"}'))
     expect(data).toMatchObject({ resultType: 'streams', result: [] })

@@ -222,6 +222,11 @@ describe('operators', () => {
     'first=<a>$ service=api': 3,
     'first=<w>$ service=web': 2,
   })
+  const doubled = Array.from({ length: 30 }).reduce(
+    (of: string) => `label_replace(${of}, "a", "$1$1", "a", "(.*)")`,
+    'label_replace(vector(1), "a", "xxxx", "", "")',
+  )
+  refuses(doubled, /^label_replace makes a longer than 65536 characters$/)
   refuses(
     `label_replace(${by('service')}, "service", "", "service", ".*")`,
     /^two series of the answer have the labels \{\}/,
