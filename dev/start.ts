@@ -162,6 +162,7 @@ function greeting({ ingest, read }: DevKeys): string {
 
 OTLP endpoint  ${url}/v1/logs
 Header         X-API-Key: ${ingest}
+Grafana        a Loki data source: URL ${url}, basic authentication, any user, password ${read}
 
 Log a line, then find it:
 

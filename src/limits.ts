@@ -191,6 +191,8 @@ export const AGGREGATE_FIELDS_MAX = 3
 export const AGGREGATE_FUNCTIONS_MAX = 16
 /** Lines of an aggregation times their points, each with its own numbers: about 1 KB. */
 export const AGGREGATE_SERIES_MAX = 50_000
+/** Points of a series of a LogQL query, as Loki and Prometheus have it: more than a screen has pixels. */
+export const SERIES_POINTS_MAX = 11_000
 /** Points of one answer of an aggregation. */
 export const AGGREGATE_POINTS_MAX = 20_000
 /** Numbers kept for exact percentiles, 8 B each; beyond, sketches stand for them. */

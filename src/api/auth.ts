@@ -165,7 +165,7 @@ function sentKey(headers: Headers): Result<string> {
     return err(
       'unauthorized',
       authorization === null
-        ? 'no key: send it as `X-API-Key: <key>` or `Authorization: Bearer <key>`'
+        ? 'no key: send it as `X-API-Key: <key>`, `Authorization: Bearer <key>`, or the password of basic authentication'
         : 'Authorization carries no key: send `Bearer <key>`, or `Basic` with the key as password',
     )
   }

@@ -1,6 +1,7 @@
 // How much there is: /loki/api/v1/index/stats, /index/volume, /index/volume_range, /patterns.
 
 import { type Context, Hono } from 'hono'
+import { SERIES_POINTS_MAX } from '../limits.ts'
 import { STREAM_LABELS } from '../logql/labels.ts'
 import { matcherFilter, selectionOf } from '../logql/selection.ts'
 import type { Buckets } from '../query/ask.ts'
@@ -14,7 +15,7 @@ import { readPatternSeries } from '../tenant/logql-patterns.ts'
 import type { HonoEnv } from './answer.ts'
 import { lokiJson, lokiSuccess } from './loki-answer.ts'
 import { addLokiDoor, countsOf, readLogQuery, readMatchers, readSelector } from './loki-door.ts'
-import { type LokiParameters, POINTS_MAX, type Range } from './loki-parameters.ts'
+import type { LokiParameters, Range } from './loki-parameters.ts'
 import { matrixAnswer, type Series, vectorAnswer } from './loki-result.ts'
 
 export const lokiIndexRoutes = new Hono<HonoEnv>()
@@ -91,7 +92,7 @@ async function answerVolume(
   const cut =
     stepMs === null
       ? null
-      : bucketsFor(range.start, range.end, { intervalMs: stepMs }, POINTS_MAX + 1)
+      : bucketsFor(range.start, range.end, { intervalMs: stepMs }, SERIES_POINTS_MAX + 1)
   if (cut && !cut.ok) return cut
   const buckets = cut?.data ?? null
   const answer = await readVolume(c.env, countsOf(asking, filter, range), { ...request, buckets })
@@ -161,7 +162,12 @@ addLokiDoor(
     return { range, filter, stepMs: parameters.step(range) }
   },
   async (c, asking, { range, filter, stepMs }) => {
-    const buckets = bucketsFor(range.start, range.end, { intervalMs: stepMs }, POINTS_MAX + 1)
+    const buckets = bucketsFor(
+      range.start,
+      range.end,
+      { intervalMs: stepMs },
+      SERIES_POINTS_MAX + 1,
+    )
     if (!buckets.ok) return buckets
     const answer = await readPatternSeries(c.env, countsOf(asking, filter, range), buckets.data)
     if (!answer.ok) return answer

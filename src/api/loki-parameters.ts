@@ -1,6 +1,7 @@
 // Parameters of Loki's doors, as Loki reads them: times in its forms, its defaults and bounds. Names it
 // does not know are passed over, and of a name that is given twice the first counts.
 
+import { SERIES_POINTS_MAX } from '../limits.ts'
 import { parseRange } from '../logql/literals.ts'
 import { BadParameter } from '../query/parameters.ts'
 import { parseTime, type Time } from '../time.ts'
@@ -8,8 +9,6 @@ import { parseTime, type Time } from '../time.ts'
 export const ENTRIES_DEFAULT = 100
 /** Of one answer: each entry is held whole, with its labels. */
 export const ENTRIES_MAX = 5000
-/** Loki's own bound of a line of a graph. */
-export const POINTS_MAX = 11_000
 const RANGE_DEFAULT_MS = 3_600_000
 /** Steps of a range where none is given. */
 const STEPS_DEFAULT = 250
@@ -85,7 +84,7 @@ export class LokiParameters {
         'zero or negative query resolution step widths are not accepted. Try a positive integer'
       throw new BadParameter('step', text)
     }
-    if (Math.floor((end.ms - start.ms) / step) > POINTS_MAX) {
+    if (Math.floor((end.ms - start.ms) / step) > SERIES_POINTS_MAX) {
       const text =
         'exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter'
       throw new BadParameter('step', text)

@@ -66,5 +66,6 @@ function rejectedText(accepted: number, rejected: Rejected[]): string {
     .map(({ index, field, message }) => `entry ${index}, ${field} ${message}`)
   const more = rejected.length > shown.length ? `; and ${rejected.length - shown.length} more` : ''
   const count = `${rejected.length} of ${accepted + rejected.length} entries refused`
-  return `${count}, the others are stored: ${shown.join('; ')}${more}`
+  const rest = accepted > 0 ? ', the others are stored' : ''
+  return `${count}${rest}: ${shown.join('; ')}${more}`
 }

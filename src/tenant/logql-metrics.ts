@@ -2,6 +2,7 @@
 // then the whole is evaluated step by step.
 
 import type { Env } from '../env.ts'
+import { SERIES_POINTS_MAX } from '../limits.ts'
 import { LabelSets } from '../logql/label-sets.ts'
 import type { RangeSeries } from '../logql/range-count.ts'
 import { planRanges, type RangePlan, valuesOf } from '../logql/range-plan.ts'
@@ -32,19 +33,16 @@ export interface MetricAnswer {
   warnings: string[]
 }
 
-/** Steps of one query, as Loki and Prometheus have it. */
-const STEPS_MAX = 11_000
-
 export async function readMetric(
   env: Env,
   asking: Asking,
   expr: MetricExpr,
   steps: Steps,
 ): Promise<Result<MetricAnswer>> {
-  if (steps.count > STEPS_MAX) {
+  if (steps.count > SERIES_POINTS_MAX) {
     const text =
-      'exceeded maximum resolution of 11,000 points per timeseries. Try increasing the value of the step parameter'
-    return err('bad_query', text, { max: STEPS_MAX })
+      'exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter'
+    return err('bad_query', text, { max: SERIES_POINTS_MAX })
   }
   const plans = planRanges(expr, steps)
   if (!plans.ok) return plans

@@ -219,6 +219,12 @@ describe('refusals', () => {
         'entry 2, timestamp is before 1970',
     )
     expect(await messagesOf(own.read, 'since=2024-07-01')).toEqual(['kept'])
+    const alone = JSON.stringify({ streams: [{ values: [['123', 'alone']] }] })
+    await expectText(
+      await push(own.ingest, alone),
+      400,
+      '1 of 1 entries refused: entry 0, timestamp 123 is too few digits for nanoseconds since 1970',
+    )
   })
 })
 
