@@ -37,13 +37,13 @@ class LineSubject implements Subject {
 
 export class LineFormatStage implements Step {
   readonly #labels: LineLabels
-  readonly template: Template
+  readonly #template: Template
   readonly #onlyField: string | null
   readonly #subject: LineSubject
 
   private constructor(labels: LineLabels, template: Template) {
     this.#labels = labels
-    this.template = template
+    this.#template = template
     this.#onlyField = template.onlyField
     this.#subject = new LineSubject(labels)
   }
@@ -62,7 +62,7 @@ export class LineFormatStage implements Step {
     if (this.#onlyField !== null) return this.#labels.get(this.#onlyField) ?? ''
     this.#subject.line = line
     this.#subject.timeNano = timeNano
-    const made = this.template.run(this.#subject)
+    const made = this.#template.run(this.#subject)
     if (made.ok) return made.data
     this.#labels.fail('TemplateFormatErr', made.error.message)
     return line
@@ -110,10 +110,6 @@ export class LabelFormatStage implements Step {
       }
     }
     return ok(new LabelFormatStage(labels, prepared))
-  }
-
-  get templates(): Template[] {
-    return this.#formats.flatMap((format) => ('template' in format ? [format.template] : []))
   }
 
   run(line: string, timeNano: string): string {

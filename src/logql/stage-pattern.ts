@@ -51,10 +51,6 @@ export class PatternStage implements Step {
     return ok(new PatternStage(labels, parts.data))
   }
 
-  get names(): string[] {
-    return capturesOf(this.#parts)
-  }
-
   run(line: string): string {
     if (this.#labels.isComplete || line === '') return line
     let at = 0

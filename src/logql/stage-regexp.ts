@@ -42,14 +42,6 @@ export class RegexpStage implements Step {
     return ok(new RegexpStage(labels, regex.data, compiled, groups))
   }
 
-  get names(): string[] {
-    return this.#groups.map(({ label }) => label)
-  }
-
-  get size(): number {
-    return this.#regex.size
-  }
-
   run(line: string): string {
     const labels = this.#labels
     if (labels.isComplete || !this.#regex.test(line)) return line

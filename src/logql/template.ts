@@ -15,7 +15,6 @@ import { countMatches, replaceMatches } from './template-text.ts'
 import {
   type Command,
   commandsOf,
-  fieldsOf,
   type Node,
   type Pipe,
   parseTemplate,
@@ -86,11 +85,6 @@ export class Template {
     return ok(new Template(name, source, nodes.data, regexes))
   }
 
-  /** The labels that it shows or asks of. */
-  get fields(): { names: string[]; showsAll: boolean } {
-    return fieldsOf(this.#nodes)
-  }
-
   /** The name of the label that is all of it. */
   get onlyField(): string | null {
     const [node] = this.#nodes
@@ -99,12 +93,6 @@ export class Template {
     return rest.length === 0 && first.kind === 'field' && first.names.length === 1
       ? first.names[0]!
       : null
-  }
-
-  uses(name: string): boolean {
-    return commandsOf(this.#nodes).some(({ first, rest }) =>
-      [first, ...rest].some((term) => term.kind === 'function' && term.name === name),
-    )
   }
 
   run(subject: Subject): Result<string> {
