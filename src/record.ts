@@ -163,8 +163,11 @@ export function levelOf(severityNumber: number, severityText: string | null): nu
   return (severityText !== null ? levelOfWord(severityText) : undefined) ?? INFO
 }
 
+/** By character: what takes two units of UTF-16 becomes one `_`, as with them. */
+const NOT_IN_LABELS = /[^a-zA-Z0-9_]/gu
+
 /** An attribute's key as Prometheus and Loki name a label: `http.route` is `http_route`. */
 export function labelName(key: string): string {
-  const name = key.replace(/[^a-zA-Z0-9_]/g, '_')
+  const name = key.replace(NOT_IN_LABELS, '_')
   return /^[0-9]/.test(name) ? `_${name}` : name
 }

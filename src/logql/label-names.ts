@@ -1,6 +1,7 @@
 // From a key of a line to the name of a label: sanitised as Loki does it, and remembered, because lines
 // of one service have the same keys.
 
+import { labelName } from '../record.ts'
 import { EXTRACTED, type LineLabels } from './line-labels.ts'
 
 /** Space as Go sees it: JavaScript's own has U+FEFF as well, and lacks U+0085. */
@@ -18,9 +19,7 @@ const PLAIN = /^[a-zA-Z_][a-zA-Z0-9_]*$/
 
 /** `status code` as `status_code`, `2xx` as `_2xx`; '' where there is nothing but space. */
 export function sanitize(key: string): string {
-  if (PLAIN.test(key)) return key
-  const name = trimSpace(key).replace(/[^a-zA-Z0-9_]/gu, '_')
-  return /^[0-9]/.test(name) ? `_${name}` : name
+  return PLAIN.test(key) ? key : labelName(trimSpace(key))
 }
 
 /** The name of a key inside the object that has this name; '' is the line itself. */

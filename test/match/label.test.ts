@@ -9,6 +9,7 @@ const named = (key: string, name: string) =>
   it(`${key} is ${name}`, () => expect(labelName(key)).toBe(name))
 
 describe('a name', () => {
+  named('é😀x', '__x')
   named('http.response.status_code', 'http_response_status_code')
   named('a-b/c d', 'a_b_c_d')
   named('1st', '_1st')
