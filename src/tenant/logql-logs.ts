@@ -78,8 +78,8 @@ export async function readLogql(
   )
 }
 
-/** Bytes of the records of one answer: what is left out is said in a warning. */
-const ANSWER_BYTES_MAX = 2 * PAGE_BYTES_MAX
+/** Characters of the lines of one answer and their labels: what is left out is said in a warning. */
+const ANSWER_CHARS_MAX = PAGE_BYTES_MAX
 
 async function readLines(
   env: Env,
@@ -88,7 +88,7 @@ async function readLines(
   pipeline: Pipeline | null,
 ): Promise<Result<LogqlLogs>> {
   const logs: LogqlLogs = { lines: [], stats: nothingRead(), warnings: [] }
-  let bytes = 0
+  let chars = 0
   let next: Plan | null = plan
   while (next !== null) {
     const sinkOf = (page: Page) => (pipeline ? new Piped(page, pipeline) : page)
@@ -97,23 +97,35 @@ async function readLines(
     const { logs: records, next_cursor, partial_reasons, stats } = read.data
     const ms = logs.stats.ms + stats.ms
     logs.stats = { ...bothStats(logs.stats, stats), ms }
-    for (const record of records) {
-      const line = lineOf(record, pipeline)
-      if (line) logs.lines.push(line)
-      bytes += record.message.length
+    let looked = 0
+    while (looked < records.length && chars <= ANSWER_CHARS_MAX) {
+      const line = lineOf(records[looked++]!, pipeline)
+      if (!line) continue
+      logs.lines.push(line)
+      chars += charsOf(line.entry)
     }
     const lack = lackOf(partial_reasons)
     if (!lack.ok) return lack
     logs.warnings.push(...lack.data)
     const left = plan.limit - logs.lines.length
-    if (next_cursor === null || left <= 0 || isSpent(partial_reasons)) break
-    if (bytes > ANSWER_BYTES_MAX) {
+    const isAll = looked === records.length
+    if (isAll && (next_cursor === null || left <= 0 || isSpent(partial_reasons))) break
+    if (next_cursor === null || chars > ANSWER_CHARS_MAX) {
       logs.warnings.push(`the answer ends after ${logs.lines.length} lines: they are large`)
       break
     }
     next = { ...continued(plan, next_cursor), limit: left }
   }
   return ok(logs)
+}
+
+/** What a line takes, with labels that stages made of it. */
+function charsOf({ line, stream, metadata, parsed }: Processed): number {
+  let chars = line.length
+  for (const labels of [stream, metadata, parsed]) {
+    for (const [name, value] of labels) chars += name.length + value.length
+  }
+  return chars
 }
 
 function lineOf(record: RecordView, pipeline: Pipeline | null): LogqlLine | null {

@@ -93,11 +93,23 @@ describe('lines', () => {
 
   it('are told by their time where a stage makes something of it', async () => {
     const { result } = await dataOf<Streams>(
-      range('{service_name="clock"} | line_format "{{ __timestamp__ | unixEpochNanos }}" |= "00017"'),
+      range(
+        '{service_name="clock"} | line_format "{{ __timestamp__ | unixEpochNanos }}" |= "00017"',
+      ),
     )
     expect(result.flatMap(({ values }) => values)).toEqual([
       [`${START_MS}000017`, `${START_MS}000017`],
     ])
+  })
+
+  it('end with a warning where stages make them large', async () => {
+    const many = Array.from({ length: 120 }, (_, i) => ({ at: 300 + i / 1000, service: 'large' }))
+    await send(app.ingest, ...many.map((record) => ({ ...record, message: 'x' })))
+    const query = '{service_name="large"} | label_format a=`{{ repeat 250000 "x" }}`'
+    const response = await range(query, { limit: '5000' })
+    const { warnings, data } = (await response.json()) as { warnings: string[]; data: Streams }
+    expect(linesOf(data)).toHaveLength(68)
+    expect(warnings).toEqual(['the answer ends after 68 lines: they are large'])
   })
 
   it('that no record has are an empty list', async () => {
