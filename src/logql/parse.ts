@@ -4,7 +4,7 @@
 // they are known.
 
 import { err, ok, type Result } from '../result.ts'
-import { checkMatcher, checkQuery } from './parse-checks.ts'
+import { checkMatchers, checkQuery } from './parse-checks.ts'
 import { grammarOf } from './parse-grammar.ts'
 import { readExpr } from './parse-metric.ts'
 import { readSelector } from './parse-stages.ts'
@@ -31,7 +31,7 @@ export function parseMatchers(text: string): Result<Matcher[]> {
     const words = { text, tokens: tokenize(text), at: 0 }
     const matchers = readSelector(words)
     if (words.at < words.tokens.length) throw unexpected(text, words.tokens, words.at)
-    matchers.forEach(checkMatcher)
+    checkMatchers(matchers)
     return matchers
   })
 }

@@ -24,6 +24,7 @@ import { LEVELS } from '../record.ts'
 import { wholeRegex } from './label-matcher.ts'
 import { labelField } from './labels.ts'
 import { ERROR, ERROR_DETAILS } from './line-labels.ts'
+import { listedValues } from './regex-list.ts'
 import type { LabelFilter, LogQuery, Matcher, Stage } from './syntax.ts'
 
 export interface Selection {
@@ -127,21 +128,21 @@ function equalFilter(name: string, value: string): Filter {
 
 function regexFilter(name: string, source: string): Filter {
   const field = storedField(name)
+  const listed = listedValues(source)
+  if (listed) {
+    return field?.in === 'level'
+      ? levelsThat((level) => listed.includes(level))
+      : someOf([...new Set(listed)].map((value) => equalFilter(name, value)))
+  }
   const whole = wholeRegex(source)
   const { test } = checkedRegex(whole)
   if (field === null) return test('') ? EVERYTHING : NOTHING
   if (field.in === 'level') return levelsThat(test)
   if (source === '.*') return EVERYTHING
   if (source === '.+') return isThere(field)
-  const some = isListed(source)
-    ? someOf(source.split('|').map((value) => equalFilter(name, value)))
-    : fieldIs(field, { is: 'regex', source: whole })
-  return test('') && !isListed(source) ? someOf([some, notOf(isThere(field))]) : some
+  const some = fieldIs(field, { is: 'regex', source: whole })
+  return test('') ? someOf([some, notOf(isThere(field))]) : some
 }
-
-/** Values with bars between them and nothing special in them: what a choice of several is sent as. */
-const isListed = (source: string): boolean =>
-  /^[\w /:@%&=,;<>~"'!#-]*(?:\|[\w /:@%&=,;<>~"'!#-]*)*$/.test(source)
 
 /** Null: no record has it, because only stages make it. */
 function storedField(name: string): Exclude<GroupField, { in: 'pattern' }> | null {
