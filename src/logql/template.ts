@@ -27,6 +27,7 @@ import {
   Labels,
   Moment,
   print,
+  TEMPLATE_CHARS_MAX,
   TemplateError,
   typeOf,
   type Value,
@@ -42,6 +43,9 @@ export interface Subject {
   labels(): ReadonlyMap<string, string>
 }
 
+/** Of all texts that one template makes of one line on the way. */
+const HANDLED_CHARS_MAX = 4 * TEMPLATE_CHARS_MAX
+
 export class Template {
   readonly #name: 'line' | 'label'
   readonly #source: string
@@ -49,6 +53,7 @@ export class Template {
   readonly #regexes: ReadonlyMap<Command, RE2JS>
   #subject: Subject | null = null
   #made = ''
+  #handled = 0
 
   private constructor(
     name: 'line' | 'label',
@@ -98,6 +103,7 @@ export class Template {
   run(subject: Subject): Result<string> {
     this.#subject = subject
     this.#made = ''
+    this.#handled = 0
     try {
       this.#runNodes(this.#nodes)
       return ok(this.#made)
@@ -120,9 +126,19 @@ export class Template {
     checkLength(this.#made.length)
   }
 
+  /** Short texts may still be made thousands of times. */
+  #handle(chars: number): void {
+    this.#handled += chars
+    if (this.#handled <= HANDLED_CHARS_MAX) return
+    throw new TemplateError(`its texts have more than ${HANDLED_CHARS_MAX} characters together`)
+  }
+
   #evaluate(pipe: Pipe): Value {
     let value: Value | undefined
-    for (const command of pipe) value = this.#runCommand(command, value)
+    for (const command of pipe) {
+      value = this.#runCommand(command, value)
+      if (typeof value === 'string') this.#handle(value.length)
+    }
     return value!
   }
 

@@ -252,4 +252,10 @@ describe('a template does not blow up a line', () => {
   ])('%s', (source) => {
     expect(run(source)).toContain('the text is longer than 262144 characters')
   })
+
+  it('nor by making many on the way', () => {
+    const of = (times: number) => '{{ len (repeat 200000 "x") }}'.repeat(times)
+    expect(run(of(5))).toBe('200000'.repeat(5))
+    expect(run(of(6))).toContain('its texts have more than 1048576 characters together')
+  })
 })
