@@ -1,7 +1,7 @@
 // One matcher `name="value"` asked of a label's value; what is absent has the value ''. Regular
 // expressions match the whole value.
 
-import type { Regex } from '../query/regex.ts'
+import { compileRegex, type Regex } from '../query/regex.ts'
 import { err, ok, type Result } from '../result.ts'
 import type { RegexBudget } from './regex-budget.ts'
 import { listedValues } from './regex-list.ts'
@@ -31,7 +31,7 @@ export class LabelMatcher {
     const listed = listedValues(matcher.value)
     if (listed) return ok(new LabelMatcher(matcher, listed, null))
     // Alone first: a text that closes a group that it did not open would be another one inside.
-    const own = regexes.compile(matcher.value)
+    const own = compileRegex(matcher.value)
     if (!own.ok) return err('bad_query', `label ${matcher.name}: ${own.error.message}`)
     const { value } = matcher
     const whole = regexes.compile(dotAll ? wholeRegex(value) : `^(?:${value})$`)

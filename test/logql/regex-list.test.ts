@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { parseLogql, parseMatchers } from '../../src/logql/parse.ts'
+import { preparePipeline } from '../../src/logql/pipeline.ts'
 import { listedValues } from '../../src/logql/regex-list.ts'
 import { compileRegex } from '../../src/query/regex.ts'
 
@@ -33,6 +34,13 @@ describe('a query', () => {
     const list = many.join('|')
     expect(parseMatchers(`{pod=~"${list}"}`).ok).toBe(true)
     expect(parseLogql(`{app="web"} | json | pod!~"${list}" | drop pod=~"${list}"`).ok).toBe(true)
+  })
+
+  it('may have an expression of the whole bound behind a parser', () => {
+    const query = parseLogql(`{app="web"} | json | pod=~"[${'ab'.repeat(500)}]+"`)
+    const { stages } = query.ok && query.data.kind === 'log' ? query.data : { stages: [] }
+    expect(preparePipeline(stages, null)).toMatchObject({ ok: true })
+    expect(stages.length).toBe(2)
   })
 
   const refuses = (what: string, query: string, why: string) =>
