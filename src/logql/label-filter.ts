@@ -40,7 +40,7 @@ export class LabelFilterStage implements Step {
 function prepareFilter(filter: LabelFilter, regexes: RegexBudget): Result<Prepared> {
   if (filter.kind === 'compare') return ok(filter)
   if (filter.kind === 'match') {
-    const matcher = LabelMatcher.prepare(filter.matcher, regexes, false)
+    const matcher = LabelMatcher.prepare(filter.matcher, regexes)
     return matcher.ok ? ok({ kind: 'match', matcher: matcher.data }) : matcher
   }
   const of: Prepared[] = []

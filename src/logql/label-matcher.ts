@@ -24,8 +24,7 @@ export class LabelMatcher {
     this.#isNegated = matcher.op === '!=' || matcher.op === '!~'
   }
 
-  /** `dotAll`: whether `.` is a line break too, as in keep and drop, but not in a label filter. */
-  static prepare(matcher: Matcher, regexes: RegexBudget, dotAll: boolean): Result<LabelMatcher> {
+  static prepare(matcher: Matcher, regexes: RegexBudget): Result<LabelMatcher> {
     if (matcher.op === '=' || matcher.op === '!=')
       return ok(new LabelMatcher(matcher, [matcher.value], null))
     const listed = listedValues(matcher.value)
@@ -33,8 +32,7 @@ export class LabelMatcher {
     // Alone first: a text that closes a group that it did not open would be another one inside.
     const own = compileRegex(matcher.value)
     if (!own.ok) return err('bad_query', `label ${matcher.name}: ${own.error.message}`)
-    const { value } = matcher
-    const whole = regexes.compile(dotAll ? wholeRegex(value) : `^(?:${value})$`)
+    const whole = regexes.compile(wholeRegex(matcher.value))
     return whole.ok ? ok(new LabelMatcher(matcher, [], whole.data)) : whole
   }
 

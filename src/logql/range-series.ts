@@ -7,7 +7,7 @@ import { Refusal } from './refusal.ts'
 import type { Grouping, LabelFilter, RangeAggregation, Stage } from './syntax.ts'
 
 /** Of one aggregation; each has a window at every step. */
-const SERIES_MAX = 10_000
+const COUNTED_SERIES_MAX = 10_000
 /** Characters of all their labels: a value may have 64 KiB. */
 const SERIES_CHARS_MAX = 4_000_000
 
@@ -27,10 +27,10 @@ export class SeriesTable {
     const known = this.#numbers.get(labels)
     if (known !== undefined) return known
     this.#chars += labels.key.length
-    if (this.labels.length === SERIES_MAX || this.#chars > SERIES_CHARS_MAX) {
+    if (this.labels.length === COUNTED_SERIES_MAX || this.#chars > SERIES_CHARS_MAX) {
       throw new Refusal(
-        this.labels.length === SERIES_MAX
-          ? `the query has more than ${SERIES_MAX} series inside: group by labels with fewer values, or select fewer streams`
+        this.labels.length === COUNTED_SERIES_MAX
+          ? `the query has more than ${COUNTED_SERIES_MAX} series inside: group by labels with fewer values, or select fewer streams`
           : `the labels of the series inside the query have more than ${SERIES_CHARS_MAX} characters: group by other labels`,
       )
     }

@@ -19,7 +19,7 @@ export function prepareChoice(
   for (const choice of choices) {
     if (typeof choice === 'string') prepared.push(choice)
     else {
-      const matcher = LabelMatcher.prepare(choice, regexes, true)
+      const matcher = LabelMatcher.prepare(choice, regexes)
       if (!matcher.ok) return matcher
       prepared.push(matcher.data)
     }

@@ -33,7 +33,8 @@ export function leavesOf(map: Record<string, unknown>): Leaf[] {
       return
     }
     const leaf = leafValue(value)
-    if (leaf !== null) leaves.push({ name: labelName(keys), path, value: leaf })
+    // Nobody can ask for a label without a name.
+    if (leaf !== null && keys !== '') leaves.push({ name: labelName(keys), path, value: leaf })
   }
   walk(map, '', '', 0)
   return leaves

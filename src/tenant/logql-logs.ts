@@ -12,24 +12,14 @@ import { selectionOf } from '../logql/selection.ts'
 import type { LogQuery } from '../logql/syntax.ts'
 import type { Page, Sink } from '../match/merge.ts'
 import { type RecordView, unixNano } from '../match/view.ts'
-import { allOf, columnIs, type Filter } from '../query/filter.ts'
 import { continued, everythingOf, type Plan } from '../query/plan.ts'
-import { err, ok, type Result } from '../result.ts'
+import { ok, type Result } from '../result.ts'
 import type { Time } from '../time.ts'
-import { warningsOf } from './logql-warnings.ts'
-import { type QueryOptions, readPage } from './read.ts'
+import { type Asking, lackOf, visibleTo } from './logql-asking.ts'
+import { readPage } from './read.ts'
 import type { PartialReason } from './reader.ts'
-import { type ShardAccess, withShards } from './route.ts'
+import { withShards } from './route.ts'
 import { bothStats, nothingRead, type QueryStats } from './stats.ts'
-
-/** Who asks, and how it is carried out. */
-export interface Asking {
-  access: ShardAccess
-  /** The one workspace the caller sees; null: all. */
-  workspaceId: string | null
-  options: QueryOptions
-  nowMs: number
-}
 
 export interface LogqlRange {
   since: Time
@@ -53,10 +43,6 @@ export interface LogqlLogs {
   /** What the answer lacks, in words. */
   warnings: string[]
 }
-
-/** A filter, and of it what the caller may see. */
-export const visibleTo = ({ workspaceId }: Asking, filter: Filter): Filter =>
-  workspaceId === null ? filter : allOf([filter, columnIs('workspace_id', workspaceId)])
 
 export async function readLogql(
   env: Env,
@@ -144,13 +130,6 @@ const untouched = (line: string, { stream, metadata }: Own): Processed => ({
 })
 
 const isSpent = (reasons: PartialReason[]) => reasons.some(({ code }) => code === 'budget')
-
-/** What a partial answer lacks, as warnings; a shard that may answer in a second fails it. */
-export function lackOf(reasons: PartialReason[]): Result<string[]> {
-  const silent = reasons.find(({ code }) => code === 'shard_unreachable')
-  if (!silent) return ok(warningsOf(reasons))
-  return err('unavailable', 'a shard did not answer; retry in a second', { ...silent })
-}
 
 /** Rows that a pipeline is done with between two looks at the clock. */
 const PIPED_ROWS_MAX = 256

@@ -18,7 +18,7 @@ import {
 import type { Steps } from '../logql/windows.ts'
 import { everythingOf } from '../query/plan.ts'
 import { err, ok, type Result } from '../result.ts'
-import { type Asking, lackOf, visibleTo } from './logql-logs.ts'
+import { type Asking, lackOf, visibleTo } from './logql-asking.ts'
 import { readInto } from './read.ts'
 import { withShards } from './route.ts'
 import { Cancelled, Slices } from './slices.ts'

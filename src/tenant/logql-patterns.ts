@@ -7,7 +7,7 @@ import { PATTERNS_LIMIT_MAX } from '../limits.ts'
 import type { Buckets } from '../query/ask.ts'
 import { ok, type Result } from '../result.ts'
 import type { Counts } from './counts.ts'
-import { lackOf } from './logql-logs.ts'
+import { lackOf } from './logql-asking.ts'
 import { readInto } from './read.ts'
 import { withShards } from './route.ts'
 
