@@ -19,10 +19,18 @@ import {
   textIs,
   type ValueTest,
 } from '../../src/query/filter.ts'
-import { labelName } from '../../src/record.ts'
 import { randomOf } from '../batches.ts'
 import { matches } from '../match/naive.ts'
-import { JSONS, KEYS, MESSAGES, randomBatch, SCALARS, TEXTS } from '../match/random-batch.ts'
+import {
+  JSONS,
+  KEYS,
+  LABELS,
+  MESSAGES,
+  PARTS,
+  randomBatch,
+  SCALARS,
+  TEXTS,
+} from '../match/random-batch.ts'
 import { type Random, randomFrom } from '../query/random-filter.ts'
 
 const SEED = Number(process.env.SEED ?? 1)
@@ -71,30 +79,6 @@ const REGEXES = [
   '(?i)reset|peer',
   '\\bab\\b',
 ]
-/** Of messages and values, cut anywhere. */
-const PARTS = [
-  ...MESSAGES,
-  ...TEXTS,
-  ...[...MESSAGES, ...TEXTS].flatMap((text) => [
-    text.slice(2, 9),
-    text.slice(4),
-    text.slice(1, -4),
-  ]),
-  'ion reset by',
-  'Connection',
-  'connection',
-  ' ',
-  '_>',
-]
-const LABELS = [
-  ...NAMES.map(labelName),
-  'scope_name',
-  'scope_version',
-  'body_a',
-  'body_code',
-  'body_user_name',
-]
-
 const PHRASES = [
   'timeout',
   'Connection reset',

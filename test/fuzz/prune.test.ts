@@ -35,10 +35,19 @@ import {
   type ValueTest,
 } from '../../src/query/filter.ts'
 import type { RecordFilter } from '../../src/query/parameters.ts'
-import { LEVELS, labelName, type RecordBatch, TEXT_COLUMNS } from '../../src/record.ts'
+import { LEVELS, type RecordBatch, TEXT_COLUMNS } from '../../src/record.ts'
 import { randomOf } from '../batches.ts'
 import { matches, valuesOf } from '../match/naive.ts'
-import { JSONS, KEYS, MESSAGES, randomBatch, SCALARS, TEXTS } from '../match/random-batch.ts'
+import {
+  JSONS,
+  KEYS,
+  LABELS,
+  MESSAGES,
+  PARTS,
+  randomBatch,
+  SCALARS,
+  TEXTS,
+} from '../match/random-batch.ts'
 import { olderDetail } from '../prune/catalog-of.ts'
 import { type Random, randomFrom } from '../query/random-filter.ts'
 
@@ -138,30 +147,6 @@ const knownOf = (bytes: Uint8Array): Known[] =>
   )
 
 const NAMES = [...KEYS, 'user.address.city.name', 'user.city', 'name', 'attributes.code', 'none']
-/** Of messages and values, cut anywhere. */
-const PARTS = [
-  ...MESSAGES,
-  ...TEXTS,
-  ...[...MESSAGES, ...TEXTS].flatMap((text) => [
-    text.slice(2, 9),
-    text.slice(4),
-    text.slice(1, -4),
-  ]),
-  'ion reset by',
-  'Connection',
-  'connection',
-  ' ',
-  '_>',
-]
-const LABELS = [
-  ...NAMES.map(labelName),
-  'scope_name',
-  'scope_version',
-  'body_a',
-  'body_code',
-  'body_user_name',
-]
-
 const PHRASES = [
   'timeout',
   'Connection reset',

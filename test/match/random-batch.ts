@@ -1,7 +1,7 @@
 // Random batches whose values are awkward to find: numbers and texts that look alike, attributes in
 // columns and in maps, keys that are paths, bodies that are no text.
 
-import type { AttributeType, RecordBatch } from '../../src/record.ts'
+import { type AttributeType, labelName, type RecordBatch } from '../../src/record.ts'
 import { batchOf, type RecordSpec } from '../batches.ts'
 import type { Random } from '../query/random-filter.ts'
 
@@ -70,6 +70,35 @@ export const KEYS = [
   'e\u0301',
   '.a',
   'a.',
+]
+/** Of messages and values, cut anywhere. */
+export const PARTS = [
+  ...MESSAGES,
+  ...TEXTS,
+  ...[...MESSAGES, ...TEXTS].flatMap((text) => [
+    text.slice(2, 9),
+    text.slice(4),
+    text.slice(1, -4),
+  ]),
+  'ion reset by',
+  'Connection',
+  'connection',
+  ' ',
+  '_>',
+]
+/** Names that records have as labels, and some that none has. */
+export const LABELS = [
+  ...KEYS.map(labelName),
+  'user_address_city_name',
+  'user_city',
+  'name',
+  'none',
+  'scope_name',
+  'scope_version',
+  'body_a',
+  'body_city',
+  'body_code',
+  'body_user_name',
 ]
 export function randomBatch(random: Random): RecordBatch {
   const { below, pick } = random
