@@ -75,20 +75,37 @@ export function labelWalk(name: string): (batch: RecordBatch, rows: number[], ta
   const inScope = leafIn(name.startsWith('scope_') ? '' : hint, (text) =>
     best(scopeLeaves(JSON.parse(text)), name),
   )
-  const inBody = name.startsWith('body_')
-    ? leafIn(hintOf(name.slice('body_'.length)), (text) => best(bodyLeaves(JSON.parse(text)), name))
-    : () => null
+  const isOfBody = name.startsWith('body_')
+  const inBody = leafIn(hintOf(name.slice('body_'.length)), (text) =>
+    best(bodyLeaves(JSON.parse(text)), name),
+  )
   const attributes = attributeWalk(name, hint)
   return (batch, rows, take) => {
     const isThere = attributes(batch, rows, take)
+    // By place: a batch has few resources and scopes, and a text is dearer to look up.
+    const ofResource: (LabelValue | null)[] = []
+    const ofScope: (LabelValue | null)[] = []
     for (let i = 0; i < rows.length; i++) {
       if (isThere[i] === 1) continue
       const row = rows[i]!
-      const body = batch.body[row] ?? null
-      const value =
-        inResource(batch.resources[batch.resource[row]!]!) ??
-        inScope(batch.scopes[batch.scope[row]!]!) ??
-        (body === null ? null : inBody(body))
+      const resource = batch.resource[row]!
+      let value = ofResource[resource]
+      if (value === undefined) {
+        value = inResource(batch.resources[resource]!)
+        ofResource[resource] = value
+      }
+      if (value === null) {
+        const scope = batch.scope[row]!
+        value = ofScope[scope]
+        if (value === undefined) {
+          value = inScope(batch.scopes[scope]!)
+          ofScope[scope] = value
+        }
+      }
+      if (value === null && isOfBody) {
+        const body = batch.body[row] ?? null
+        if (body !== null) value = inBody(body)
+      }
       if (value !== null) take(i, value)
     }
   }
