@@ -1,5 +1,6 @@
 /** Prints rows under headings, as Markdown so that a result can be pasted into README.md. */
-export function printTable(headings: string[], rows: string[][]): void {
+export function printTable(headings: string[], cells: string[][]): void {
+  const rows = cells.map((row) => row.map((cell) => cell.replaceAll('|', '\\|')))
   const widths = headings.map((heading, i) =>
     Math.max(heading.length, ...rows.map((row) => row[i]?.length ?? 0)),
   )
