@@ -111,6 +111,47 @@ export class ValueReader {
     return this.#readToken(text, c)
   }
 
+  /**
+   * Reads the members of the object at `from`. `take` gets the key of each when its value was read, and may
+   * read what is inside; whatever it gives but null ends the walk, as a fault does, and is given back.
+   */
+  readMembers<Outcome>(
+    text: string,
+    from: number,
+    end: number,
+    take: (key: string) => Outcome | null,
+  ): Outcome | string | null {
+    let at = skipSpace(text, from, end)
+    if (at >= end || text.charCodeAt(at) !== OPEN_OBJECT) return MALFORMED_OBJECT
+    at = skipSpace(text, at + 1, end)
+    if (at >= end) return MALFORMED_JSON
+    if (text.charCodeAt(at) === CLOSE_OBJECT) return null
+    while (at < end) {
+      const c = text.charCodeAt(at)
+      if (c === CLOSE_OBJECT) return null
+      if (c !== QUOTE) return MALFORMED_OBJECT
+      const keyEnd = stringEnd(text, at + 1, end)
+      if (keyEnd < 0) return MALFORMED_JSON
+      const key = unescapeJson(text.slice(at + 1, keyEnd - 1))
+      if (key === null) return MALFORMED_ESCAPE
+      at = skipSpace(text, keyEnd, end)
+      if (at >= end || text.charCodeAt(at) !== COLON) return MALFORMED_JSON
+      const fault = this.read(text, at + 1, end)
+      if (fault !== null) return fault
+      const { after } = this
+      const outcome = take(key)
+      if (outcome !== null) return outcome
+      at = skipSpace(text, after, end)
+      if (at >= end) return MALFORMED_ARRAY
+      const next = text.charCodeAt(at)
+      if (next === CLOSE_OBJECT) return null
+      if (next !== COMMA) return MALFORMED_OBJECT
+      at = skipSpace(text, at + 1, end)
+      if (at >= end) return MALFORMED_ARRAY
+    }
+    return MALFORMED_OBJECT
+  }
+
   #readToken(text: string, c: number): string | null {
     const length = this.end - this.start
     // A digit or a minus: what follows is not looked at.

@@ -25,8 +25,8 @@ export function sanitize(key: string): string {
 /** The name of a key inside the object that has this name; '' is the line itself. */
 export function join(prefix: string, key: string): string {
   if (prefix === '') return sanitize(key)
-  const name = trimSpace(key).replace(/[^a-zA-Z0-9_]/gu, '_')
-  return name === '' ? prefix : `${prefix}_${name}`
+  const inside = trimSpace(key)
+  return inside === '' ? prefix : labelName(`${prefix}_${inside}`)
 }
 
 /** What a key of a line becomes. */

@@ -2,23 +2,7 @@
 // under the names of both. Arrays are passed over. Labels made before a fault stay.
 
 import { JSON_DEPTH_MAX } from '../limits.ts'
-import {
-  CLOSE_OBJECT,
-  COLON,
-  COMMA,
-  labelText,
-  MALFORMED_ARRAY,
-  MALFORMED_ESCAPE,
-  MALFORMED_JSON,
-  MALFORMED_OBJECT,
-  OPEN_OBJECT,
-  QUOTE,
-  skipSpace,
-  stringEnd,
-  TOO_DEEP,
-  unescapeJson,
-  ValueReader,
-} from './json-text.ts'
+import { labelText, TOO_DEEP, ValueReader } from './json-text.ts'
 import { KeyTable, labelOf } from './label-names.ts'
 import { type LineLabels, TOO_MANY_LABELS } from './line-labels.ts'
 import type { Step } from './stage.ts'
@@ -33,7 +17,6 @@ export class JsonStage implements Step {
   readonly #keys: KeyTable
   readonly #value = new ValueReader()
   #line = ''
-  #hasEscapes = false
 
   constructor(labels: LineLabels) {
     this.#labels = labels
@@ -43,7 +26,6 @@ export class JsonStage implements Step {
   run(line: string): string {
     if (this.#labels.isComplete) return line
     this.#line = line
-    this.#hasEscapes = line.includes('\\')
     this.#value.reset()
     const outcome = this.#readObject(0, line.length, this.#keys, 1)
     if (typeof outcome === 'string') this.#labels.failParsing('JSONParserErr', outcome)
@@ -51,37 +33,7 @@ export class JsonStage implements Step {
   }
 
   #readObject(from: number, end: number, keys: KeyTable, depth: number): Outcome {
-    const line = this.#line
-    let at = skipSpace(line, from, end)
-    if (at >= end || line.charCodeAt(at) !== OPEN_OBJECT) return MALFORMED_OBJECT
-    at = skipSpace(line, at + 1, end)
-    if (at >= end) return MALFORMED_JSON
-    if (line.charCodeAt(at) === CLOSE_OBJECT) return null
-    while (at < end) {
-      const c = line.charCodeAt(at)
-      if (c === CLOSE_OBJECT) return null
-      if (c !== QUOTE) return MALFORMED_OBJECT
-      const keyEnd = stringEnd(line, at + 1, end)
-      if (keyEnd < 0) return MALFORMED_JSON
-      const raw = line.slice(at + 1, keyEnd - 1)
-      const key = this.#hasEscapes ? unescapeJson(raw) : raw
-      if (key === null) return MALFORMED_ESCAPE
-      at = skipSpace(line, keyEnd, end)
-      if (at >= end || line.charCodeAt(at) !== COLON) return MALFORMED_JSON
-      const fault = this.#value.read(line, at + 1, end)
-      if (fault !== null) return fault
-      const { after } = this.#value
-      const outcome = this.#take(key, keys, depth)
-      if (outcome !== null) return outcome
-      at = skipSpace(line, after, end)
-      if (at >= end) return MALFORMED_ARRAY
-      const next = line.charCodeAt(at)
-      if (next === CLOSE_OBJECT) return null
-      if (next !== COMMA) return MALFORMED_OBJECT
-      at = skipSpace(line, at + 1, end)
-      if (at >= end) return MALFORMED_ARRAY
-    }
-    return MALFORMED_OBJECT
+    return this.#value.readMembers(this.#line, from, end, (key) => this.#take(key, keys, depth))
   }
 
   /** The value that was just read becomes a label, or labels. */
