@@ -238,5 +238,9 @@ function conditionFilter(condition: StoredCondition): Filter {
 export const columnIs = (name: TextColumn, value: string): Filter =>
   fieldIs({ in: 'column', name }, { is: 'equal', value })
 
+/** The records of one workspace; null: of all. What a key that is bound to one may see. */
+export const inWorkspace = (workspaceId: string | null): Filter =>
+  workspaceId === null ? EVERYTHING : columnIs('workspace_id', workspaceId)
+
 export const attributeIs = (name: string, value: string): Filter =>
   fieldIs({ in: 'attr', name }, { is: 'equal', value })

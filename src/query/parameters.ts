@@ -6,7 +6,16 @@ import { FIELD_PARTS_MAX, QUERY_ATTRIBUTES_MAX, QUERY_TEXT_CHARS_MAX } from '../
 import { LEVELS, levelOfWord } from '../record.ts'
 import { err, ok, type Result } from '../result.ts'
 import { parseTimeParameter, type Time } from '../time.ts'
-import { ALL_LEVELS, allOf, attributeIs, columnIs, cutsOf, type Filter, levelIn } from './filter.ts'
+import {
+  ALL_LEVELS,
+  allOf,
+  attributeIs,
+  columnIs,
+  cutsOf,
+  type Filter,
+  inWorkspace,
+  levelIn,
+} from './filter.ts'
 import { COLUMN_PARAMETERS, FILTER_PARAMETERS, type ParameterName } from './parameter-table.ts'
 import { parseSearch } from './search.ts'
 
@@ -113,12 +122,11 @@ export function readScoped(given: Given, scope: QueryScope, nowMs: number): Reco
 
 /** A caller bound to a workspace sees only it, and may not ask for another. */
 function workspaceOf({ workspaceId }: QueryScope, given: Given): Filter {
-  if (workspaceId === null) return allOf([])
-  if ((given.get('workspace_id') ?? workspaceId) !== workspaceId) {
+  if (workspaceId !== null && (given.get('workspace_id') ?? workspaceId) !== workspaceId) {
     const text = `this key is bound to workspace ${quote(workspaceId)}`
     throw new BadParameter('workspace_id', text, 'forbidden')
   }
-  return columnIs('workspace_id', workspaceId)
+  return inWorkspace(workspaceId)
 }
 
 const readRecordFilter = (given: Given, nowMs: number): RecordFilter => ({

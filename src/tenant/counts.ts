@@ -23,7 +23,7 @@ import type {
   HistogramRequest,
   PatternsRequest,
 } from '../query/count-parameters.ts'
-import { columnIs } from '../query/filter.ts'
+import { inWorkspace } from '../query/filter.ts'
 import { everythingOf, type Plan } from '../query/plan.ts'
 import { err, ok, type Result } from '../result.ts'
 import type { Extent } from '../shard/overview.ts'
@@ -380,7 +380,7 @@ async function extentOfWorkspace(
 ): Promise<Result<Extent | null>> {
   const times: number[] = []
   for (const order of ['asc', 'desc'] as const) {
-    const filter = columnIs('workspace_id', workspaceId)
+    const filter = inWorkspace(workspaceId)
     const plan = { ...everythingOf({ filter, since: null, until: null }), order, limit: 1 }
     const page = await queryShards(env, access, plan, signal ? { signal } : {})
     if (!page.ok) return page

@@ -1,7 +1,7 @@
 // What every reading in LogQL shares: who asks, what of it they may see, and what an answer lacks, in words:
 // Loki's answers have no other place to say it.
 
-import { allOf, columnIs, type Filter } from '../query/filter.ts'
+import { allOf, type Filter, inWorkspace } from '../query/filter.ts'
 import { err, ok, type Result } from '../result.ts'
 import type { QueryOptions } from './read.ts'
 import type { PartialReason } from './reader.ts'
@@ -18,7 +18,7 @@ export interface Asking {
 
 /** A filter, and of it what the caller may see. */
 export const visibleTo = ({ workspaceId }: Asking, filter: Filter): Filter =>
-  workspaceId === null ? filter : allOf([filter, columnIs('workspace_id', workspaceId)])
+  allOf([filter, inWorkspace(workspaceId)])
 
 /** What a partial answer lacks, as warnings; a shard that may answer in a second fails it. */
 export function lackOf(reasons: PartialReason[]): Result<string[]> {
