@@ -84,7 +84,12 @@ function configOf(folder: string, port: number, grpcPort: number) {
         },
       ],
     },
-    ingester: { lifecycler: { min_ready_duration: '0s', final_sleep: '0s' } },
+    ingester: {
+      lifecycler: { min_ready_duration: '0s', final_sleep: '0s' },
+      // Chunks stay where they were pushed: what is flushed meanwhile is for a while not found.
+      max_chunk_age: '1000h',
+      chunk_idle_period: '1000h',
+    },
     // Whatever was pushed is found at once, however old it says it is.
     querier: { query_ingesters_within: '0s' },
     // What is compared is the language: quantiles and the like of shards are estimates.
